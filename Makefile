@@ -1,0 +1,81 @@
+# weir: one Makefile, not recursive. `make help` lists the targets.
+
+CC     ?= cc
+CSTD   := -std=c11 -D_GNU_SOURCE -I.
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+          -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef \
+          -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Wformat=2 \
+          -Wno-unknown-warning-option -Wno-format-truncation
+CFLAGS ?= -O2 -g -fno-common -fstack-protector-strong -D_FORTIFY_SOURCE=2
+BUILD  ?= build
+ifdef SAN
+BUILD   := build/$(subst $(comma),+,$(SAN))
+CFLAGS  := -O1 -g -fno-common -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=$(SAN)
+endif
+comma := ,
+ifdef WERROR
+WARN += -Werror
+endif
+# A compiler cache is used when the machine has one.
+CCACHE := $(shell command -v ccache 2>/dev/null)
+Q := $(if $(V),,@)
+
+PACKAGES := libgit2 yaml-0.1 jansson sqlite3 libcurl libmicrohttpd libcrypto libpcre2-8 libarchive
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ljq -lonig -lpthread -lm
+
+# Folders of the library, in the order of the layers.
+FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/scheduler \
+           runtime/store runtime/driver runtime/worker runtime/tasks runtime/triggers \
+           runtime/runners runtime/storage runtime/secrets runtime/api
+LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))
+CLI_SRC  := $(sort $(wildcard cli/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
+CLI_LIB_OBJ := $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+UNIT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/unit/*.c)))
+SUITE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/conformance/*.c)))
+
+all: $(BUILD)/weir ## Build the program
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-zA-Z_-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
+	  awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) $(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c $< -o $@
+
+$(BUILD)/libweir.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/weir: $(CLI_OBJ) $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/unit: $(UNIT_OBJ) $(SUPPORT_OBJ) $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
+
+$(BUILD)/suites: $(SUITE_OBJ) $(SUPPORT_OBJ) $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
+
+unit: $(BUILD)/unit ## Unit tests (TEST=prefix of a group or test)
+	$(Q)$(BUILD)/unit $(TEST)
+
+suites: $(BUILD)/suites ## Conformance suites of interfaces with several back ends
+	$(Q)$(BUILD)/suites $(TEST)
+
+format: ## Apply .clang-format
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check-format:
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+clean: ## Remove everything built
+	$(Q)rm -rf build
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
+
+.PHONY: all help unit suites format check-format clean
+.DELETE_ON_ERROR:
