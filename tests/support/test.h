@@ -12,13 +12,15 @@
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
 
-// clang-format off: cmocka.h needs the others before it
-#include <cmocka.h>
+/* cmocka.h needs the others before it. */
+// clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 // clang-format on
 
 #include "base/clock.h"
