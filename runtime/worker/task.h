@@ -42,7 +42,7 @@ struct task_ctx {
     const char *working_dir;     /* absolute; made on first use by task_working_dir() */
     usec_t deadline;             /* monotonic, USEC_NEVER none */
     struct redact *redact;       /* secrets of this attempt */
-    void *private_data;             /* of the worker */
+    void *private_data;          /* of the worker */
 };
 
 /* A line of the execution's log; masked. */

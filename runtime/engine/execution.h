@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An execution in memory: its header, its task runs, their attempts; and the state table.
+ *
+ * Changed only by engine code, through *_move(). Everything lives in execution->arena. What changed
+ * since the last commit is marked (`is_dirty`, `removed`), so that the driver stores deltas.
+ *
+ * To add a state: one row in execution.c; -Wswitch-enum then visits every switch.
+ */
+#ifndef RUNTIME_ENGINE_EXECUTION_H
+#define RUNTIME_ENGINE_EXECUTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "core/flow.h"
+
+struct arena;
+struct buf;
+struct error;
+struct value;
+
+enum state {
+    STATE_CREATED,
+    STATE_SUBMITTED,
+    STATE_RUNNING,
+    STATE_PAUSED,
+    STATE_RESTARTED,
+    STATE_QUEUED,
+    STATE_RETRYING,
+    STATE_BREAKPOINT,
+    STATE_KILLING,
+    STATE_SUCCESS,
+    STATE_WARNING,
+    STATE_FAILED,
+    STATE_KILLED,
+    STATE_CANCELLED,
+    STATE_SKIPPED,
+    STATE_RETRIED,
+    STATE_RESUBMITTED,
+    STATE_COUNT,
+};
+
+struct state_row {
+    const char *name;
+    bool is_terminal;
+    bool is_created;   /* CREATED, RESTARTED */
+    bool is_failed;    /* FAILED only */
+    uint32_t next;     /* legal successors of an execution, BIT(state) */
+    uint32_t run_next; /* legal successors of a task run */
+};
+extern const struct state_row states[STATE_COUNT];
+
+/* "CREATED" …; false when unknown. CANCELED counts as CANCELLED. */
+bool state_parse(const char *name, enum state *out);
+
+struct state_change {
+    enum state state;
+    usec_t at;
+};
+
+/* Current state and how it came about; dates never decrease. */
+struct state_log {
+    enum state current;
+    VEC(struct state_change) history;
+};
+
+struct attempt {
+    enum state state;
+    usec_t started_at;
+    usec_t ended_at; /* 0 while running */
+    const char *worker;
+    const char *log_file; /* storage URI or NULL */
+};
+
+struct task_run {
+    struct id id;
+    uint32_t seq; /* creation order, unique for ever inside the execution; store key */
+    const char *task_id;
+    const struct task *task; /* NULL when the loaded flow has no such task */
+    struct task_run *parent; /* NULL at top level */
+    const char *value;       /* iteration value or NULL */
+    int64_t iteration;       /* -1 none */
+    const char *items;       /* batch URI of ForEachItem, or NULL */
+    struct state_log state;
+    VEC(struct attempt) attempts;
+    const struct value *outputs; /* map, never NULL */
+    bool is_dynamic;
+    bool force_execution;
+
+    /* Engine bookkeeping that must survive a restart. */
+    const char *remote_id;    /* of a remote job, once known */
+    const struct value *memo; /* private data of the flowable or remote job, may be NULL */
+    usec_t wake_at;           /* pending timer: retry, pause end, loop interval, poll; 0 none */
+    uint32_t wake_generation; /* timers of an older generation change nothing */
+
+    /* In memory only. */
+    VEC(struct task_run *) children;
+    uint32_t open_children;      /* children that are not terminal */
+    const struct value *answers; /* answered effects (expressions) of the pending dispatch */
+    const struct value *scratch; /* what the engine wants to remember until the next restart */
+    bool is_dirty;
+    bool is_removed; /* row to delete at the next commit */
+};
+
+enum execution_kind { KIND_NORMAL, KIND_TEST, KIND_PLAYGROUND, KIND_LOOP };
+
+struct execution {
+    struct arena *arena;
+    struct id id;
+    const char *namespace;
+    const char *flow_id;
+    int64_t flow_revision;
+    struct flow *flow; /* one reference; NULL when the revision could not be loaded */
+
+    struct state_log state;
+    const struct value *inputs;    /* map as stored: secrets encrypted, durations as seconds */
+    const struct value *outputs;   /* map or NULL */
+    const struct value *variables; /* map, never NULL */
+    VEC(struct label) labels;
+    const char *parent_id;   /* restarted, replayed or retried from; NULL none */
+    const char *original_id; /* first of the chain; own id when fresh */
+    const char *trigger_id;  /* NULL none */
+    const char *trigger_type;
+    const struct value *trigger_variables; /* map or NULL */
+    int64_t attempt_number;                /* metadata.attemptNumber, from 1 */
+    usec_t original_created_at;
+    usec_t schedule_at; /* scheduleDate, 0 none */
+    enum execution_kind kind;
+    const struct value *breakpoints; /* list of {id, value}, NULL none */
+    const char *trace_parent;
+    bool fully_ended; /* terminal, and after-execution work done; announced */
+    bool holds_slot;  /* counted by the concurrency limit */
+    bool sla_violated;
+
+    VEC(struct task_run *) runs; /* creation order; removed ones are taken out */
+    struct map runs_by_id;
+    uint32_t next_seq;
+    uint64_t version; /* of the stored header; +1 per commit */
+
+    bool is_dirty;
+    bool is_new;
+    VEC(uint32_t) removed; /* seq of rows to delete at the next commit */
+};
+
+/* New, empty, state CREATED at `at`; owns its arena. Fill the rest, then step EVENT_START. */
+struct execution *execution_new(const struct id *id, struct flow *flow, usec_t at);
+void execution_free(struct execution *execution);
+
+struct task_run *execution_find_run(const struct execution *execution, const char *run_id);
+struct task_run *execution_run_by_seq(const struct execution *execution, uint32_t seq);
+const char *execution_label(const struct execution *execution, const char *key);
+/* Adds or overrides; keeps the position of an existing key. */
+void execution_set_label(struct execution *execution, const char *key, const char *value);
+
+usec_t state_started_at(const struct state_log *log);
+/* Date of the last change when terminal or PAUSED, else 0. */
+usec_t state_ended_at(const struct state_log *log);
+
+/*
+ * Every change of state; CHECKs the pair against the table, appends history (not twice in a row),
+ * marks dirty. `at` earlier than the last change is raised to it.
+ */
+void execution_move(struct execution *execution, enum state state, usec_t at);
+void task_run_move(struct execution *execution, struct task_run *run, enum state state, usec_t at);
+
+/* ---- storage form: compact, versioned, no JSON; see execution_codec.c ---- */
+
+/* Header without task runs. */
+void execution_encode(struct buf *out, const struct execution *execution);
+void task_run_encode(struct buf *out, const struct task_run *run);
+/*
+ * Back again; task pointers are set from `flow` (may be NULL: pure reading, as the API does).
+ * Errors: ERR_INTERNAL when bytes are damaged or from a newer version.
+ */
+struct execution *execution_decode(const void *bytes,
+                                   size_t length,
+                                   struct flow *flow,
+                                   struct error *err);
+bool task_run_decode(struct execution *execution,
+                     const void *bytes,
+                     size_t length,
+                     struct error *err);
+/* After all runs are decoded: links parents and children. */
+void execution_link(struct execution *execution);
+
+/* ---- JSON form (flow-language.md 6.4, 6.5; api.md 3.2) ---- */
+
+const struct value *execution_to_value(const struct execution *execution, struct arena *arena);
+const struct value *task_run_to_value(const struct execution *execution,
+                                      const struct task_run *run,
+                                      struct arena *arena);
+
+#endif
