@@ -27,7 +27,7 @@ enum value_kind {
     VALUE_INT,     /* 64-bit signed */
     VALUE_FLOAT32, /* a double that was rounded to float; prints as float */
     VALUE_DOUBLE,
-    VALUE_DECIMAL, /* arbitrary precision, kept as plain decimal text */
+    VALUE_DECIMAL, /* arbitrary precision: plain digits, or with a negative scale `12E+5` */
     VALUE_BIGINT,  /* integer beyond 64 bits, kept as decimal text */
     VALUE_STRING,
     VALUE_LIST,
@@ -270,6 +270,22 @@ void value_write_print(struct buf *buf, const struct value *value);
 
 /* Display form, §3.3: `[a, b]`, `{k=v}`, `null`. */
 void value_write_display(struct buf *buf, const struct value *value);
+
+enum value_form {
+    FORM_PRINT,
+    FORM_DISPLAY,
+    FORM_JSON,
+    FORM_JSON_FULL,
+};
+
+/*
+ * Writes one of the forms above unless the buffer would grow beyond `length_max` bytes: then the
+ * answer is false and the buffer holds a part. For values that a user's expression has built.
+ */
+bool value_write_limited(struct buf *buf,
+                         const struct value *value,
+                         enum value_form form,
+                         size_t length_max);
 
 /* Shortest decimal digits, §3.2.1. */
 void value_write_double(struct buf *buf, double number);
