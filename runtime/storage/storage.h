@@ -26,14 +26,31 @@ struct storage_stat {
     bool is_folder;
 };
 
+enum storage_flag {
+    STORAGE_CONSUME = 1 << 0, /* the local file may be moved instead of copied */
+    STORAGE_LATER = 1 << 1,   /* becomes durable with sync() only */
+};
+
+/* Path "" is the root, for stat and list only. */
 struct storage_ops {
     const char *name; /* "local", "s3" */
-    /* Stores a local file (moved when possible if `consume`). Replaces atomically. */
+    /* Stores a local file. Replaces atomically; durable on return unless STORAGE_LATER. */
     bool (*put_file)(
-        struct storage *, const char *path, const char *local, bool consume, struct error *);
-    bool (*put_bytes)(
-        struct storage *, const char *path, const void *bytes, size_t length, struct error *);
-    /* Copies into a local file. ERR_NOT_FOUND when absent. */
+        struct storage *, const char *path, const char *local, unsigned flags, struct error *);
+    bool (*put_bytes)(struct storage *,
+                      const char *path,
+                      const void *bytes,
+                      size_t length,
+                      unsigned flags,
+                      struct error *);
+    /* Makes what was put with STORAGE_LATER at these paths durable. */
+    bool (*sync)(struct storage *, const char *const *paths, size_t count, struct error *);
+    /*
+     * Descriptor for reading from the start; seekable; of an object on a remote store it is a
+     * local copy without a name. -1 on failure, ERR_NOT_FOUND when absent or a folder.
+     */
+    int (*open)(struct storage *, const char *path, struct error *);
+    /* Copies into a local file, replacing it. ERR_NOT_FOUND when absent. */
     bool (*get_file)(struct storage *, const char *path, const char *local, struct error *);
     /* Whole content; ERR_LIMIT above max_bytes. */
     bool (*get_bytes)(struct storage *,
@@ -80,16 +97,26 @@ void storage_free(struct storage *storage);
 
 /* ---- URIs ---- */
 
-/* "kestra:///a/b" -> "a/b"; NULL when it is none or would leave the root. */
+/* "kestra:///a/b%20c" -> "a/b c"; NULL when it is none or would leave the root. */
 const char *storage_uri_path(struct arena *arena, const char *uri);
+/* The inverse; what is not a letter, digit or one of "-._~/+=,:;@" is percent-encoded. */
 char *storage_path_uri(struct arena *arena, const char *path);
+
+/* ERR_INVALID unless the path is relative, and without empty, "." and ".." segments. */
+bool storage_path_check(const char *path, struct error *err);
+
+/*
+ * Part of a path made of an id: `slugify` of the expression language (expressions.md 5), so that
+ * "My_flow" is "my-flow"; an id without any letter or digit stays as it is.
+ */
+char *storage_slug(struct arena *arena, const char *id);
 
 /* <ns as path>/<flow slug>/executions/<execution id> */
 char *storage_execution_path(struct arena *arena,
                              const char *namespace,
                              const char *flow_id,
                              const char *execution_id);
-/* …/tasks/<task slug>/<run id>/<name> below the former */
+/* …/tasks/<task slug>/<run id>/<name> below the former; name NULL: the folder */
 char *storage_run_path(struct arena *arena,
                        const char *namespace,
                        const char *flow_id,
@@ -97,7 +124,7 @@ char *storage_run_path(struct arena *arena,
                        const char *task_id,
                        const char *run_id,
                        const char *name);
-/* <ns as path>/_files/<path> */
+/* <ns as path>/_files/<path>; a leading '/' of path is dropped, NULL or "" is the folder */
 char *storage_namespace_path(struct arena *arena, const char *namespace, const char *path);
 
 #endif
