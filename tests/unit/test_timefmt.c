@@ -14,7 +14,7 @@ static void timefmt_dates_and_days_are_inverse(void **state)
     struct rng rng = { 7 };
     (void)state;
     for (int i = 0; i < 20000; i++) {
-        usec_t at = (usec_t)(rng_next(&rng) % 18000000000000000000ULL) - 9000000000000000000LL;
+        usec_t at = (usec_t)(rng_next(&rng) % 9000000000000000000ULL) * (i % 2 == 0 ? 1 : -1);
         struct civil civil = civil_of(at);
         if (!civil_valid(&civil) || civil_at(&civil) != at)
             fail_msg("%lld does not come back", (long long)at);
