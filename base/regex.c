@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define PCRE2_CODE_UNIT_WIDTH 8
+
+#include "base/regex.h"
+
+#include <pcre2.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+
+/*
+ * Limits of one match: about a tenth of a second of work, and a few megabytes. Ordinary validators
+ * take some hundred steps.
+ */
+#define MATCH_STEPS_MAX  10000000U
+#define MATCH_DEPTH_MAX  20000U
+#define MATCH_MEMORY_KIB 20480U
+
+/* Names of groups are at most 32 characters in PCRE2 10.42 and 128 later. */
+#define GROUP_NAME_BYTES 160
+
+struct regex {
+    pcre2_code *code;
+    pcre2_match_context *limits;
+    uint32_t groups;
+};
+
+struct regex *regex_new(const char *pattern, size_t length, struct error *err)
+{
+    if (length > REGEX_BYTES_MAX) {
+        error_set(err, ERR_LIMIT, "pattern is longer than %u bytes", REGEX_BYTES_MAX);
+        return NULL;
+    }
+
+    int code = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, length, PCRE2_UTF, &code, &at, NULL);
+    if (compiled == NULL) {
+        PCRE2_UCHAR text[256];
+        (void)pcre2_get_error_message(code, text, sizeof(text));
+        error_set_at(err, ERR_INVALID, 1, (uint32_t)at + 1, "%s", (const char *)text);
+        return NULL;
+    }
+
+    struct regex *regex = check_calloc(1, sizeof(*regex));
+    regex->code = compiled;
+    regex->limits = pcre2_match_context_create(NULL);
+    CHECK(regex->limits != NULL);
+    (void)pcre2_set_match_limit(regex->limits, MATCH_STEPS_MAX);
+    (void)pcre2_set_depth_limit(regex->limits, MATCH_DEPTH_MAX);
+    (void)pcre2_set_heap_limit(regex->limits, MATCH_MEMORY_KIB);
+    (void)pcre2_pattern_info(compiled, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
+    return regex;
+}
+
+void regex_free(struct regex *regex)
+{
+    if (regex == NULL)
+        return;
+    pcre2_match_context_free(regex->limits);
+    pcre2_code_free(regex->code);
+    free(regex);
+}
+
+void regex_freep(struct regex **regex)
+{
+    regex_free(*regex);
+}
+
+static enum regex_result regex_run(const struct regex *regex,
+                                   const char *text,
+                                   size_t length,
+                                   size_t from,
+                                   uint32_t options,
+                                   struct regex_span *spans,
+                                   size_t spans_max)
+{
+    if (from > length)
+        return REGEX_NO_MATCH;
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(regex->code, NULL);
+    CHECK(data != NULL);
+    int count =
+        pcre2_match(regex->code, (PCRE2_SPTR)text, length, from, options, data, regex->limits);
+    enum regex_result result = REGEX_MATCH;
+    if (count == PCRE2_ERROR_NOMATCH)
+        result = REGEX_NO_MATCH;
+    else if (count < 0)
+        result = REGEX_GAVE_UP;
+
+    const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(data);
+    for (size_t i = 0; result == REGEX_MATCH && i < spans_max; i++) {
+        bool is_set = i < (size_t)count && offsets[2 * i] != PCRE2_UNSET;
+        spans[i].start = is_set ? offsets[2 * i] : SIZE_MAX;
+        spans[i].end = is_set ? offsets[2 * i + 1] : SIZE_MAX;
+    }
+    pcre2_match_data_free(data);
+    return result;
+}
+
+enum regex_result regex_match(const struct regex *regex, const char *text, size_t length)
+{
+    return regex_run(regex, text, length, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, NULL, 0);
+}
+
+enum regex_result regex_find(const struct regex *regex,
+                             const char *text,
+                             size_t length,
+                             size_t from,
+                             struct regex_span *spans,
+                             size_t spans_max)
+{
+    return regex_run(regex, text, length, from, 0, spans, spans_max);
+}
+
+size_t regex_groups(const struct regex *regex)
+{
+    return regex->groups;
+}
+
+size_t regex_group_named(const struct regex *regex, const char *name, size_t length)
+{
+    char text[GROUP_NAME_BYTES];
+    if (length == 0 || length >= sizeof(text))
+        return 0;
+    memcpy(text, name, length);
+    text[length] = '\0';
+    int number = pcre2_substring_number_from_name(regex->code, (PCRE2_SPTR)text);
+    return number > 0 ? (size_t)number : 0;
+}
