@@ -599,6 +599,7 @@ static const struct value *copy_unplaced(struct arena *arena, const struct value
     case VALUE_DOUBLE:
         copy = ARENA_NEW(arena, struct value);
         *copy = *value;
+        copy->literal = arena_strdup(arena, value->literal);
         return copy;
     case VALUE_STRING:
     case VALUE_URI:

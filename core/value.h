@@ -80,9 +80,16 @@ struct value {
     uint16_t column;
     uint32_t line;
     union {
-        bool boolean;
-        int64_t integer;
-        double number;
+        struct {
+            union {
+                bool boolean;
+                int64_t integer;
+                double number;
+            };
+            /* As it was written in YAML, when that differs from the printed form ("1.10"): what a
+             * text property receives. NULL otherwise. */
+            const char *literal;
+        };
         struct {
             const char *bytes;
             size_t length;
