@@ -1,7 +1,7 @@
 # weir: one Makefile, not recursive. `make help` lists the targets.
 
 CC     ?= cc
-CSTD   := -std=c11 -D_GNU_SOURCE -I.
+CSTD   := -std=c11 -D_GNU_SOURCE -I. -include base/banned.h
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
           -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef \
           -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Wformat=2 \
@@ -72,10 +72,29 @@ format: ## Apply .clang-format
 check-format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
+check-layers:
+	$(Q)awk -f tools/check-layers.awk $$(git ls-files 'base/*.[ch]' 'core/*.[ch]' 'agent/*.[ch]' \
+	  'reconciler/*.[ch]' 'runtime/*.[ch]')
+
+check-pure: $(LIB_OBJ)
+	$(Q)tools/check-pure.sh $(BUILD) tools/pure-allow.txt \
+	  $(filter $(BUILD)/runtime/engine/% $(BUILD)/runtime/scheduler/%,$(LIB_OBJ))
+
+check-headers:
+	$(Q)tools/check-headers.sh $(CC) $(CSTD) $(PKG_CFLAGS) $(WARN) -- $$(git ls-files '*.h')
+
+tidy: ## Run clang-tidy over everything
+	$(Q)git ls-files 'base/*.c' 'core/*.c' 'agent/*.c' 'reconciler/*.c' 'runtime/*.c' 'cli/*.c' | \
+	  xargs -P$$(nproc) -n8 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null -- $(CSTD) $(PKG_CFLAGS)
+
+e2e: $(BUILD)/weir ## End-to-end tests with pytest (TEST=expression)
+	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	  tests/e2e $(if $(TEST),-k '$(TEST)')
+
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites format check-format clean
+.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e clean
 .DELETE_ON_ERROR:

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <stdlib.h>
+#include <locale.h>
+#include <signal.h>
 
-int main(void)
+#include "cli/command.h"
+
+int main(int argc, char **argv)
 {
-    (void)puts("weir");
-    return EXIT_SUCCESS;
+    // numbers are read and written in the C locale; a closed pipe is an error of write()
+    (void)setlocale(LC_ALL, "C");
+    (void)signal(SIGPIPE, SIG_IGN);
+    return command_main(argc, argv);
 }
