@@ -91,10 +91,17 @@ e2e: $(BUILD)/weir ## End-to-end tests with pytest (TEST=expression)
 	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
 	  tests/e2e $(if $(TEST),-k '$(TEST)')
 
+crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)
+	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 tests/crash/crash.py \
+	  --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+
+crash-short: $(BUILD)/weir
+	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
+
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e clean
+.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e crash crash-short clean
 .DELETE_ON_ERROR:
