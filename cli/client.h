@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The commands' side of the HTTP API: one server, JSON in and out.
+ *
+ * Failures: ERR_NOT_FOUND for 404, ERR_DENIED for 401 and 403, ERR_CONFLICT for 409, ERR_INVALID
+ * for other 4xx with the server's words, ERR_UNAVAILABLE when nobody answers or for 5xx.
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
@@ -11,26 +14,20 @@
 struct arena;
 struct command_line;
 struct error;
-struct http_client;
+struct http_part;
 struct value;
 
 struct client {
-    const char *base; /* "http://127.0.0.1:8080/api/v1/main/" */
-    const char *user; /* from the URL or WEIR_USER, NULL none */
-    const char *password;
-    const char *token; /* WEIR_TOKEN, NULL none */
-    struct http_client *http;
+    const char *server;   /* "http://127.0.0.1:8080" */
+    const char *user;     /* WEIR_USER, NULL none */
+    const char *password; /* WEIR_PASSWORD */
+    const char *token;    /* WEIR_TOKEN, NULL none */
 };
 
-/* From --server, $WEIR_SERVER, or the default; credentials from the URL or the environment. */
+/* Server from --server, $WEIR_SERVER, or the default; credentials from the environment. */
 struct client client_open(const struct command_line *line);
-void client_close(struct client *client);
 
-/*
- * One call below the API root; the JSON answer, or NULL with err (ERR_NOT_FOUND for 404,
- * ERR_INVALID for other 4xx with the server's message, ERR_UNAVAILABLE when nobody answers).
- * An empty answer gives value_null.
- */
+/* One call below the API root ("flows/search?size=10"); an empty answer gives value_null. */
 const struct value *client_get(struct client *client,
                                struct arena *arena,
                                const char *path,
@@ -43,9 +40,21 @@ const struct value *client_send(struct client *client,
                                 const void *body,
                                 size_t length,
                                 struct error *err);
+const struct value *client_send_parts(struct client *client,
+                                      struct arena *arena,
+                                      const char *method,
+                                      const char *path,
+                                      const struct http_part *parts,
+                                      size_t count,
+                                      struct error *err);
+/* Body as it is, for answers that are no JSON. */
+const char *client_get_text(struct client *client,
+                            struct arena *arena,
+                            const char *path,
+                            struct error *err);
 
 /*
- * Server-sent events of a path: `on_event(data, event id, text)` until it returns false or the
+ * Server-sent events of a path: on_event(data, event id, text) until it returns false or the
  * server ends the stream.
  */
 typedef bool client_event_fn(void *data, const char *id, const char *text);
@@ -55,8 +64,5 @@ bool client_follow(struct client *client,
                    client_event_fn *on_event,
                    void *data,
                    struct error *err);
-
-/* Percent-encoded for one path segment or query value. */
-char *client_escape(struct arena *arena, const char *text);
 
 #endif

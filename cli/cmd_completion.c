@@ -111,7 +111,6 @@ static void offer_from_server(struct command_line *line,
             id = arena_printf(line->arena, "%s/%s", value_get_text(row, "namespace", ""), id);
         offer(id, prefix);
     }
-    client_close(&client);
 }
 
 static void offer_kind(struct command_line *line,

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 
 struct arena;
@@ -39,8 +40,6 @@ struct retry {
     bool warning_on_retry;
     enum retry_behavior behavior;
 };
-
-enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Which property of the owner a list of tasks came from. */
 enum task_slot {
