@@ -6,4 +6,7 @@ extern const struct command command_help_row;
 extern const struct command command_version;
 
 const struct command *const commands[] = {
+    &command_help_row,
+    &command_version,
+    NULL,
 };
