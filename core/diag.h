@@ -16,6 +16,7 @@
 struct arena;
 struct buf;
 struct value;
+struct value_member;
 
 enum diag_level {
     DIAG_ERROR,
@@ -47,12 +48,16 @@ struct diag {
     const char *see;     /* "weir docs TYPE", may be NULL */
 };
 
+/* A list keeps this many findings; the rest is only counted. */
+#define DIAG_LIST_MAX 1000U
+
 struct diag_list {
     struct arena *arena; /* owns the texts */
     const char *file;    /* given to every finding added from now on */
     VEC(struct diag) all;
-    size_t errors;
-    size_t warnings;
+    size_t errors;   /* with those that were not kept */
+    size_t warnings; /* likewise */
+    size_t dropped;  /* findings beyond DIAG_LIST_MAX */
 };
 
 struct diag_list diag_list_new(struct arena *arena, const char *file);
@@ -67,7 +72,10 @@ struct diag *diag_add(struct diag_list *list,
                       const char *format,
                       ...) __attribute__((format(printf, 7, 8)));
 
-/* By file, line, column. */
+/* Moves the finding to a key of a mapping and underlines it; NULL changes nothing. */
+void diag_point(struct diag *diag, const struct value_member *key);
+
+/* By file, line, column; findings at one place keep their order. */
 void diag_sort(struct diag_list *list);
 
 /*
@@ -76,7 +84,10 @@ void diag_sort(struct diag_list *list);
  */
 void diag_render(struct buf *out, const struct diag *diag, const char *source, bool colour);
 
-/* {level, code, file, line, column, path, message, advice} */
+/* "error", "warning", "info", "deprecation". */
+const char *diag_level_name(enum diag_level level);
+
+/* {level, code, file, line, column, path, message, advice, see}; what is unknown is left out. */
 const struct value *diag_to_value(struct arena *arena, const struct diag *diag);
 
 /*
