@@ -103,6 +103,8 @@ enum request_type {
  * values are copied.
  */
 struct create_request {
+    const struct id *id; /* NULL: the driver makes one. The API makes it, so that uploaded files can
+                            be stored below it first */
     const char *namespace;
     const char *flow_id;
     int64_t revision;           /* 0: latest */
@@ -145,7 +147,14 @@ struct operate_request {
     bool is_cascade;                 /* KILL */
 };
 
-/* Answer to CREATE, OPERATE and WAIT: the execution as committed. */
+/*
+ * Answer to CREATE, OPERATE and WAIT.
+ *
+ * `row` of WAIT and of a CREATE that waits is the execution as committed. Without waiting it is the
+ * execution as the request itself left it (CREATED without task runs, RESTARTED …), however far the
+ * steps in the same commit went: API clients rely on it (api.md 2.2.2, 2.2.3). `state` is that of
+ * the row.
+ */
 struct execution_answer {
     int64_t key;
     struct id id;

@@ -60,8 +60,13 @@ enum event_type {
     EVENT_CHILD_ENDED,   /* child fully terminated: state, outputs */
     EVENT_KILL,          /* cascade */
     EVENT_PAUSE,
-    EVENT_RESUME,       /* values = resolved onResume inputs; user */
-    EVENT_DECIDE,       /* Approval: decision, comment, values, user */
+    EVENT_RESUME, /* values = resolved onResume inputs; user */
+    EVENT_DECIDE, /* Approval: decision, comment, values, user */
+    /*
+     * Both leave the execution RESTARTED (or CANCELLED) and ask for EVENT_CONTINUE instead of going
+     * on, so that what the caller is answered with shows that state. The admission of RESTART is
+     * acted upon by that EVENT_CONTINUE, which carries it again.
+     */
     EVENT_RESTART,      /* same execution (admission); with a revision: engine_restart_as() */
     EVENT_CHANGE_RUN,   /* run -> state, execution restarts from there */
     EVENT_CHANGE_STATE, /* execution -> terminal state */
