@@ -92,7 +92,15 @@ struct storage_s3_options {
     const char *secret_key;
     bool path_style;
 };
+/*
+ * Texts are copied. Asks once for the bucket.
+ * Errors  ERR_NOT_FOUND    no such bucket
+ *         ERR_DENIED       the keys are wrong or may not read it
+ *         ERR_UNAVAILABLE  not reachable
+ */
 struct storage *storage_s3_new(const struct storage_s3_options *options, struct error *err);
+/* Makes the bucket; one of ours that exists is fine. */
+bool storage_s3_make_bucket(const struct storage_s3_options *options, struct error *err);
 void storage_free(struct storage *storage);
 
 /* ---- URIs ---- */
