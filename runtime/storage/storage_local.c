@@ -65,7 +65,14 @@ static int open_parent(struct storage_local *local,
     }
     AUTO(arena_freep) struct arena *scratch = arena_new();
     const char *folder = arena_strndup(scratch, path, (size_t)(slash - path));
-    return fs_open_beneath(local->root, folder, O_RDONLY | O_DIRECTORY, 0, FS_NO_LINKS, err);
+    struct error failure = { 0 };
+    int fd = fs_open_beneath(local->root, folder, O_RDONLY | O_DIRECTORY, 0, FS_NO_LINKS, &failure);
+    // A file or a link on the way holds nothing of ours.
+    if (fd < 0 && (failure.code == ERR_INVALID || failure.code == ERR_NOT_FOUND))
+        error_set(err, ERR_NOT_FOUND, "'%s' does not exist", path);
+    else if (fd < 0 && err != NULL)
+        *err = failure;
+    return fd;
 }
 
 /* As open_parent(), making the folders. */
@@ -86,8 +93,11 @@ static int make_parent(struct storage_local *local,
             *name = slash + 1;
             return fd;
         }
-        if (!fs_mkdirs_beneath(local->root, folder, 0700, err))
-            return -1;
+        *name = slash + 1;
+        return fs_mkdirs_beneath(local->root, folder, 0700, err)
+                   ? fs_open_beneath(local->root, folder, O_RDONLY | O_DIRECTORY, 0, FS_NO_LINKS,
+                                     err)
+                   : -1;
     }
     return open_parent(local, path, name, err);
 }
@@ -225,11 +235,19 @@ static bool local_sync(struct storage *storage,
 static int local_open(struct storage *storage, const char *path, struct error *err)
 {
     struct storage_local *local = local_of(storage);
-    if (!storage_path_check(path, err))
+    const char *name = NULL;
+    AUTO_FD int parent = open_parent(local, path, &name, err);
+    if (parent < 0)
         return -1;
-    AUTO_FD int fd = fs_open_beneath(local->root, path, O_RDONLY, 0, FS_NO_LINKS, err);
-    if (fd < 0)
+    // Not blocking: a pipe would wait for its other end before it can be refused.
+    AUTO_FD int fd = openat(parent, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno == ELOOP)
+            error_set(err, ERR_NOT_FOUND, "'%s' is not a file", path);
+        else
+            (void)fs_error(err, errno, "open", path);
         return -1;
+    }
     struct stat info;
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         error_set(err, ERR_NOT_FOUND, "'%s' is not a file", path);
@@ -327,10 +345,11 @@ static bool local_list(struct storage *storage,
     bool is_root = *path == '\0';
     if (!is_root && !storage_path_check(path, err))
         return false;
-    AUTO_FD int fd = fs_open_beneath(local->root, is_root ? "." : path, O_RDONLY | O_DIRECTORY, 0,
-                                     FS_NO_LINKS, err);
+    AUTO_FD int fd =
+        is_root ? openat(local->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                : fs_open_beneath(local->root, path, O_RDONLY | O_DIRECTORY, 0, FS_NO_LINKS, err);
     if (fd < 0)
-        return false;
+        return is_root ? fs_error(err, errno, "open", "storage") : false;
     AUTO(closedirp) DIR *folder = fdopendir(fd);
     if (folder == NULL)
         return fs_error(err, errno, "read", path);
