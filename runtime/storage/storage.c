@@ -113,3 +113,8 @@ char *storage_namespace_path(struct arena *arena, const char *namespace, const c
     return arena_printf(arena, "%s/_files%s%s", namespace_folder(arena, namespace),
                         str_empty(path) ? "" : "/", path == NULL ? "" : path);
 }
+
+char *storage_content_path(struct arena *arena, const char *namespace, const char *digest)
+{
+    return arena_printf(arena, "%s/_content/%s", namespace_folder(arena, namespace), digest);
+}

@@ -134,5 +134,10 @@ char *storage_run_path(struct arena *arena,
                        const char *name);
 /* <ns as path>/_files/<path>; a leading '/' of path is dropped, NULL or "" is the folder */
 char *storage_namespace_path(struct arena *arena, const char *namespace, const char *path);
+/*
+ * <ns as path>/_content/<digest>: where the content of a revision of a namespace file lies.
+ * digest: SHA-256 in hex
+ */
+char *storage_content_path(struct arena *arena, const char *namespace, const char *digest);
 
 #endif

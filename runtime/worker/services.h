@@ -29,6 +29,17 @@ struct kv_entry {
     usec_t expires_at; /* USEC_NEVER none */
 };
 
+/* A namespace file: its content lies in the storage, the store knows its revisions. */
+struct file_entry {
+    const char *path;    /* without leading '/' */
+    const char *content; /* path in the storage; NULL for folders */
+    int64_t bytes;
+    int64_t revision;
+    usec_t created_at;
+    usec_t updated_at;
+    bool is_folder;
+};
+
 struct services {
     void *data;
     struct storage *storage; /* files of executions and namespaces, runtime/storage/storage.h */
@@ -56,14 +67,71 @@ struct services {
                     size_t *count,
                     struct error *err);
 
+    /*
+     * Namespace files: exactly this namespace, paths without leading '/'. revision 0 is the latest.
+     * ERR_NOT_FOUND when there is no such file (or it was deleted).
+     */
+    bool (*file_find)(void *data,
+                      struct arena *arena,
+                      const char *namespace,
+                      const char *path,
+                      int64_t revision,
+                      struct file_entry *out,
+                      struct error *err);
+    /* Files at any depth, folders too, sorted by path. A namespace without files has none. */
+    bool (*file_list)(void *data,
+                      struct arena *arena,
+                      const char *namespace,
+                      struct file_entry **out,
+                      size_t *count,
+                      struct error *err);
+    /*
+     * Stores a copy of a local file as a new revision, parent folders included. overwrite false:
+     * ERR_CONFLICT when the path exists. ERR_CONFLICT also when it is a folder.
+     */
+    bool (*file_put)(void *data,
+                     const char *namespace,
+                     const char *path,
+                     const char *local,
+                     bool overwrite,
+                     struct error *err);
+    /* A file, or a folder with everything below. */
+    bool (*file_delete)(
+        void *data, const char *namespace, const char *path, bool *existed, struct error *err);
+
     /* Value of a secret; ERR_NOT_FOUND when missing. */
     const char *(*secret)(
         void *data, struct arena *arena, const char *namespace, const char *key, struct error *err);
 
     /*
      * Operations on the engine and queries of the store by name, with JSON-shaped arguments and
-     * answers: "execution.resume", "execution.count", "execution.purge", "trigger.toggle",
-     * "log.fetch", "log.purge", "subflow.run" … The table is in runtime/driver/operations.c.
+     * answers (maps). Dates are instants or zoned date-times, states and levels are names; absent
+     * arguments do not filter. The table is in runtime/driver/operations.c.
+     *
+     *     execution.resume   {executionId, inputs?} -> {}; ERR_NOT_FOUND, ERR_CONFLICT when not
+     *                        paused, ERR_INVALID for its inputs
+     *     execution.get      {executionId} -> {id, namespace, flowId, state}; ERR_NOT_FOUND
+     *     execution.exists   {ids} -> {existing: [id]}
+     *     execution.count    {flows?: [{namespace, flowId}], namespaces?, states?, startDate?,
+     *                        endDate?} -> {results: [{namespace, flowId, count}], total}; a flow
+     *                        without executions counts 0, a namespace counts by its flows
+     *     execution.find     {namespace? (prefix), flowId?, states?, startDate?, endDate?, limit}
+     *                        -> {executions: [{id, namespace, flowId}]}; terminated ones, oldest
+     *                        first
+     *     execution.purge    {ids, purgeExecution, purgeLog, purgeMetric} -> {executions, logs,
+     *                        metrics}: numbers removed
+     *     trigger.toggle     {namespace, flowId, triggerId, disabled} -> {}; ERR_NOT_FOUND
+     *     log.fetch          {executionId | namespace, flowId?, taskIds?, level? (minimum), offset,
+     *                        limit} -> {entries: [{namespace, flowId, executionId, taskId,
+     *                        taskRunId, attemptNumber, timestamp, level, message}]}; by time
+     *     log.purge          {namespace? (prefix), flowId?, executionId?, levels?, startDate?,
+     *                        endDate} -> {count}
+     *     kv.purge           {namespaces? | namespacePattern? (glob), includeChildNamespaces,
+     *                        keyPattern? (glob), expiredOnly | before?, keepAmount?} -> {count}
+     *     file.purge         {namespaces? | namespacePattern?, includeChildNamespaces,
+     *                        filePattern? (glob), before?, keepAmount?} -> {count}: old revisions
+     *     subflow.run        {namespace, flowId, revision?, inputs?, labels?, timeout (seconds),
+     *                        depth} -> {id, state, outputs, labels}; waits for the end, ERR_TIMEOUT
      */
     const struct value *(*operate)(void *data,
                                    struct arena *arena,
