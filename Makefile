@@ -8,12 +8,12 @@ WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstr
           -Wno-unknown-warning-option -Wno-format-truncation
 CFLAGS ?= -O2 -g -fno-common -fstack-protector-strong -D_FORTIFY_SOURCE=2
 BUILD  ?= build
+comma  := ,
 ifdef SAN
 BUILD   := build/$(subst $(comma),+,$(SAN))
 CFLAGS  := -O1 -g -fno-common -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SAN)
 endif
-comma := ,
 ifdef WERROR
 WARN += -Werror
 endif
