@@ -10,7 +10,11 @@
  *
  * Expressions are evaluated in place. A function with effects (secret, kv, read, http …) stops the
  * rendering: COMMAND_EVALUATE goes out, EVENT_EVALUATED brings the answer, the step is repeated.
- * Answers live in memory only; after a restart they are asked for again.
+ * Answers live in memory only; after a restart they are asked for again. Function "cache" asks for
+ * remembered outputs {key}: a map {outputs}, or null.
+ *
+ * Attempts have numbers from 1. COMMAND_RUN says which one it begins; answers carry it back. The
+ * two phases of a WorkingDirectory count as two attempts here, though the task run shows one.
  */
 #ifndef RUNTIME_ENGINE_ENGINE_H
 #define RUNTIME_ENGINE_ENGINE_H
@@ -23,6 +27,7 @@
 #include "runtime/engine/execution.h"
 
 struct arena;
+struct plugin;
 struct plugin_set;
 
 /*
@@ -45,15 +50,15 @@ enum timer_kind {
 };
 
 enum event_type {
-    EVENT_START,       /* begin a new execution (admission) */
-    EVENT_CONTINUE,    /* asked for by COMMAND_CONTINUE */
-    EVENT_DEQUEUED,    /* a slot is free: QUEUED -> RUNNING */
-    EVENT_RUN_STARTED, /* worker began: SUBMITTED -> RUNNING */
-    EVENT_RUN_ENDED,   /* state, outputs, message */
-    EVENT_RUN_REMOTE,  /* remote job id known, or poll says still running: memo, wake_at */
-    EVENT_RUN_LOST,    /* lease expired: attempt RESUBMITTED, dispatch again */
-    EVENT_TIMER,
-    EVENT_EVALUATED,     /* answer to COMMAND_EVALUATE */
+    EVENT_START,         /* begin a new execution (admission) */
+    EVENT_CONTINUE,      /* asked for by COMMAND_CONTINUE */
+    EVENT_DEQUEUED,      /* a slot is free: QUEUED -> RUNNING */
+    EVENT_RUN_STARTED,   /* worker began: SUBMITTED -> RUNNING */
+    EVENT_RUN_ENDED,     /* state, outputs, message */
+    EVENT_RUN_REMOTE,    /* remote job id known, or poll says still running: memo, wake_at */
+    EVENT_RUN_LOST,      /* lease expired: attempt RESUBMITTED, dispatch again */
+    EVENT_TIMER,         /* TIMER_SCHEDULE carries an admission */
+    EVENT_EVALUATED,     /* answer to COMMAND_EVALUATE; run_id NULL: for the execution */
     EVENT_CHILD_CREATED, /* subflow execution exists */
     EVENT_CHILD_REFUSED, /* subflow could not be created: message */
     EVENT_CHILD_CHANGED, /* state of a child changed (ForEachItem counts) */
@@ -93,7 +98,7 @@ struct event {
     usec_t wake_at;              /* RUN_REMOTE: next poll */
     const char *child_id;        /* CHILD_* */
     int64_t iteration;           /* CHILD_*: batch of ForEachItem, -1 none */
-    const char *key;             /* EVALUATED: what was asked; DECIDE: decision */
+    const char *key;             /* EVALUATED: engine_answer_key(); DECIDE: decision */
     const char *comment;         /* DECIDE */
     const char *user;
     enum timer_kind timer;
@@ -109,14 +114,14 @@ enum command_type {
     COMMAND_CANCEL,   /* worker: interrupt the attempt; it answers EVENT_RUN_ENDED KILLED */
     COMMAND_TIMER,    /* EVENT_TIMER at `at` (durable: the run or execution row holds it) */
     COMMAND_EVALUATE, /* call effect `key` with `props` as arguments for `run` (or execution) */
-    COMMAND_CHILD,    /* create a child execution */
+    COMMAND_CHILD,    /* create a child execution with id `child_id`; it may exist already */
     COMMAND_CHILD_RESTART, /* restart child `child_id` */
     COMMAND_KILL_CHILDREN, /* all whose trigger.variables.executionId is this one */
     COMMAND_LOG,
     COMMAND_METRIC,
     COMMAND_STATE,         /* the execution changed state: Flow triggers, followers */
     COMMAND_ENDED,         /* fully terminated: slot, trigger lock, parent, next queued */
-    COMMAND_NEW_EXECUTION, /* CREATE_NEW_EXECUTION retry: make the successor */
+    COMMAND_NEW_EXECUTION, /* CREATE_NEW_EXECUTION retry: make the successor, engine_retry_as() */
     COMMAND_CONTINUE,      /* step again with EVENT_CONTINUE after this commit */
     COMMAND_CACHE,         /* remember outputs `props` under `key` until `at` (taskCache) */
 };
@@ -134,24 +139,28 @@ struct command {
     enum log_level level;      /* LOG */
     enum state state;          /* STATE: new one; from: previous */
     enum state from;
-    /* CHILD */
+    bool releases_slot; /* ENDED: the execution held a slot, which is free now */
+    /* CHILD: trigger id and type are those of the task (run->task_id, run->task->type->id) */
     const char *namespace;
     const char *flow_id;
-    int64_t revision; /* 0: latest */
-    const struct value *labels;
+    int64_t revision;           /* 0: latest */
+    const struct value *labels; /* map key -> text, of the task */
     const struct value *trigger_variables;
     bool inherit_labels;
     usec_t schedule_at;
-    const char *child_id;
-    int64_t iteration;
+    const char *child_id;     /* derived from what it is for: asking twice creates once */
+    int64_t iteration;        /* batch of ForEachItem, item of Loop; -1 none */
+    const struct value *loop; /* iteration of a Loop: kind LOOP, same flow and revision, inputs
+                                 unchanged, execution.loop; else NULL */
     /* METRIC */
     const char *metric_type; /* counter, timer, gauge */
     double number;
     const struct value *tags;
     /* RUN: extra context for the worker */
-    const char *working_dir_of; /* run id of the WorkingDirectory that owns the folder, or NULL */
-    const char *phase;          /* WorkingDirectory itself: "open", "close"; else NULL */
-    usec_t timeout;             /* 0 none */
+    const struct plugin *plugin; /* what to run: the task's type, or what a TemplatedTask became */
+    const char *working_dir_of;  /* run id of the WorkingDirectory that owns the folder, or NULL */
+    const char *phase;           /* WorkingDirectory itself: "open", "close"; else NULL */
+    usec_t timeout;              /* 0 none */
 };
 
 struct command_list {
@@ -181,6 +190,9 @@ void engine_step(struct execution *execution,
                  const struct engine_world *world,
                  struct arena *scratch,
                  struct command_list *commands);
+
+/* Identifies a question: the function and the canonical JSON of its arguments. */
+char *engine_answer_key(struct arena *arena, const char *function, const struct value *arguments);
 
 /*
  * The context that expressions of a task run see (flow-language.md 6.13, expressions.md 9); run

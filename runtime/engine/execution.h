@@ -16,13 +16,14 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/map.h"
 #include "base/vec.h"
 #include "core/flow.h"
 
 struct arena;
 struct buf;
+struct engine_memory;
 struct error;
+struct scope;
 struct value;
 
 enum state {
@@ -80,7 +81,7 @@ struct attempt {
 
 struct task_run {
     struct id id;
-    uint32_t seq; /* creation order, unique for ever inside the execution; store key */
+    uint32_t seq; /* creation order from 1, unique for ever inside the execution; store key */
     const char *task_id;
     const struct task *task; /* NULL when the loaded flow has no such task */
     struct task_run *parent; /* NULL at top level */
@@ -92,6 +93,7 @@ struct task_run {
     const struct value *outputs; /* map, never NULL */
     bool is_dynamic;
     bool force_execution;
+    bool is_released; /* passed its breakpoint: does not stop there again */
 
     /* Engine bookkeeping that must survive a restart. */
     const char *remote_id;    /* of a remote job, once known */
@@ -99,13 +101,28 @@ struct task_run {
     usec_t wake_at;           /* pending timer: retry, pause end, loop interval, poll; 0 none */
     uint32_t wake_generation; /* timers of an older generation change nothing */
 
-    /* In memory only. */
-    VEC(struct task_run *) children;
-    uint32_t open_children;      /* children that are not terminal */
-    const struct value *answers; /* answered effects (expressions) of the pending dispatch */
-    const struct value *scratch; /* what the engine wants to remember until the next restart */
+    /* In memory only; see scope.h and memory.h. */
+    uint32_t parent_seq; /* 0 none */
     bool is_dirty;
-    bool is_removed; /* row to delete at the next commit */
+    bool is_removed;    /* no longer part of the execution; its row goes at the next commit */
+    bool is_queued;     /* waits in the dispatch queue */
+    bool is_waiting;    /* its dispatch waits for the answer to COMMAND_EVALUATE */
+    bool has_encrypted; /* outputs hold encrypted values: `clear` is made when asked for */
+    uint32_t asked;     /* unanswered effects of the pending dispatch */
+    struct task_run *first_child;
+    struct task_run *last_child;
+    struct task_run *next_sibling;
+    struct scope *scope;         /* of a flowable: its lists, NULL until it has run */
+    const struct value *clear;   /* outputs with encrypted values decrypted, NULL: not made */
+    const struct value *answers; /* answered effects (expressions) of the pending dispatch */
+    const struct task *dynamic;  /* what a TemplatedTask became, NULL none */
+};
+
+/* Task runs by id: open addressing over the text, so that a waiting run costs a pointer or two. */
+struct run_table {
+    struct task_run **slots;
+    size_t count;
+    size_t capacity; /* a power of two, or 0 */
 };
 
 enum execution_kind { KIND_NORMAL, KIND_TEST, KIND_PLAYGROUND, KIND_LOOP };
@@ -134,30 +151,70 @@ struct execution {
     enum execution_kind kind;
     const struct value *breakpoints; /* list of {id, value}, NULL none */
     const char *trace_parent;
-    bool fully_ended; /* terminal, and after-execution work done; announced */
-    bool holds_slot;  /* counted by the concurrency limit */
-    bool sla_violated;
+    const struct value *loop; /* KIND_LOOP: {taskId, item, outputs, tasks, trigger}, else NULL */
+    bool fully_ended;         /* terminal, and after-execution work done; announced */
+    bool holds_slot;          /* counted by the concurrency limit */
+    bool paused_by_user;      /* PAUSED without a paused task run: nothing is started */
+    bool sla_violated;        /* a violation was logged */
+    usec_t retry_at;          /* RETRIED: when the successor is due; 0 none, or made already */
 
     VEC(struct task_run *) runs; /* creation order; removed ones are taken out */
-    struct map runs_by_id;
     uint32_t next_seq;
     uint64_t version; /* of the stored header; +1 per commit */
 
-    bool is_dirty;
+    /* In memory only. */
+    struct run_table runs_by_id;
+    struct engine_memory *memory; /* the engine's, NULL until it works on this execution */
+    VEC(struct task_run *) dirty; /* runs that changed since the last commit, each once */
+    VEC(uint32_t) removed;        /* seq of rows to delete at the next commit */
+    bool is_dirty;                /* the header changed */
     bool is_new;
-    VEC(uint32_t) removed; /* seq of rows to delete at the next commit */
 };
 
 /* New, empty, state CREATED at `at`; owns its arena. Fill the rest, then step EVENT_START. */
 struct execution *execution_new(const struct id *id, struct flow *flow, usec_t at);
 void execution_free(struct execution *execution);
 
+/*
+ * Is there anything to come: not fully ended, or a successor is due? What is not live needs neither
+ * memory nor timers.
+ */
+bool execution_is_live(const struct execution *execution);
+/*
+ * Earliest timer that the rows hold (execution and task runs), USEC_NEVER none; for those who park
+ * executions and wake them later.
+ */
+usec_t execution_wake_at(const struct execution *execution);
+/* Forgets the marks of changes, after they were stored: dirty, removed, is_dirty, is_new. */
+void execution_committed(struct execution *execution);
+
 struct task_run *execution_find_run(const struct execution *execution, const char *run_id);
 struct task_run *execution_run_by_seq(const struct execution *execution, uint32_t seq);
 const char *execution_label(const struct execution *execution, const char *key);
-/* Adds or overrides; keeps the position of an existing key. */
+/* Adds or overrides; keeps the position of an existing key. Copies. */
 void execution_set_label(struct execution *execution, const char *key, const char *value);
 
+/*
+ * Appends a task run, state CREATED. Its id derives from the execution and its number; task_id and
+ * value are copied, task is resolved by the caller.
+ */
+struct task_run *execution_add_run(struct execution *execution,
+                                   const struct task *task,
+                                   struct task_run *parent,
+                                   const char *value,
+                                   int64_t iteration,
+                                   usec_t at);
+/* Takes the runs marked `is_removed` out of all lists; their rows go at the next commit. */
+void execution_sweep(struct execution *execution);
+/* What is to be stored again. */
+void execution_touch(struct execution *execution);
+void task_run_touch(struct execution *execution, struct task_run *run);
+
+bool state_is_terminal(enum state state);
+/* Appends to the history without looking at the table; for decoding, replays and new logs. */
+void state_log_append(struct arena *arena, struct state_log *log, enum state state, usec_t at);
+/* Was it ever in this state? Date of the last time, 0 never. */
+usec_t state_last_at(const struct state_log *log, enum state state);
 usec_t state_started_at(const struct state_log *log);
 /* Date of the last change when terminal or PAUSED, else 0. */
 usec_t state_ended_at(const struct state_log *log);
@@ -168,6 +225,11 @@ usec_t state_ended_at(const struct state_log *log);
  */
 void execution_move(struct execution *execution, enum state state, usec_t at);
 void task_run_move(struct execution *execution, struct task_run *run, enum state state, usec_t at);
+
+/* A new attempt, RUNNING. Valid until the next one is added. */
+struct attempt *task_run_add_attempt(struct execution *execution, struct task_run *run, usec_t at);
+/* NULL before the first. */
+struct attempt *task_run_last_attempt(const struct task_run *run);
 
 /* ---- storage form: compact, versioned, no JSON; see execution_codec.c ---- */
 
