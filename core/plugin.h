@@ -80,7 +80,11 @@ struct plugin {
     const struct plugin_example *examples; /* ended by a zero row, may be NULL */
     unsigned flags;
 
-    /* Rules beyond the property table, with findings of stage DIAG_RULE or DIAG_CONSTRAINT. */
+    /*
+     * Rules beyond the property table, with findings of stage DIAG_RULE or DIAG_CONSTRAINT. Called
+     * for every use, when the whole flow is parsed; `map` may still break the property table.
+     * flow may be NULL (a task checked alone), its parts then cannot be asked for.
+     */
     void (*check)(const struct flow *flow,
                   const struct value *map,
                   const char *path,
@@ -109,6 +113,9 @@ const struct plugin *plugin_find(const struct plugin_set *set, const char *type)
 /* All, in registration order; *count receives their number. */
 const struct plugin *const *plugin_all(const struct plugin_set *set, size_t *count);
 
+/* As written in canonical spelling: "task", "trigger", "condition", "task runner". */
+const char *plugin_role_name(enum plugin_role role);
+
 /* Nearest name of that role for "did you mean", or NULL. */
 const char *plugin_nearest(const struct plugin_set *set, enum plugin_role role, const char *type);
 
@@ -116,5 +123,17 @@ const char *plugin_nearest(const struct plugin_set *set, enum plugin_role role, 
 extern const struct prop task_common_props[];
 extern const struct prop trigger_common_props[];
 extern const struct prop retry_props[];
+
+/* What every flowable has besides: `errors` and `finally`. Need not be repeated in its table. */
+extern const struct prop flowable_common_props[];
+
+/* What conditions and task runners have besides their own properties: `type` and such. */
+extern const struct prop plugin_common_props[];
+
+/* Tables that a mapping of this type is checked against: common ones, then its own, then NULL. */
+struct prop_tables {
+    const struct prop *items[4];
+};
+struct prop_tables plugin_tables(const struct plugin *plugin);
 
 #endif

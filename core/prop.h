@@ -66,9 +66,14 @@ struct prop {
     const char *name;
     enum prop_kind kind;
     enum prop_kind item; /* of PROP_LIST and PROP_MAP */
+    bool is_bound;       /* set by the macros below; a row without member is checked only */
     size_t offset;       /* of the member in the bound struct */
     unsigned flags;
-    const char *fallback;      /* default as YAML text, NULL none; may be an expression */
+    /*
+     * Default, NULL none; may be an expression. Kinds that are a text (string, enum, duration,
+     * instant, bytes): the text itself. All others: YAML, such as "5", "true", "[]".
+     */
+    const char *fallback;
     const char *alias;         /* older spelling, NULL none */
     const char *const *words;  /* PROP_ENUM: NULL-terminated */
     const struct prop *object; /* PROP_OBJECT(S): nested table, ended by a zero row */
@@ -83,24 +88,26 @@ struct prop {
  * The type of the member is checked at compile time.
  */
 #define PROP_AT(kind_, type_, struct_, member_)                                                    \
-    .kind = (kind_), .offset = offsetof(struct_, member_) +                                        \
-                               0 * sizeof(char[_Generic(((struct_ *)0)->member_, type_ : 1)])
-#define STR(s, m)           PROP_AT(PROP_STRING, const char *, s, m)
-#define INT(s, m)           PROP_AT(PROP_INT, int64_t, s, m)
-#define DOUBLE(s, m)        PROP_AT(PROP_DOUBLE, double, s, m)
-#define BOOL(s, m)          PROP_AT(PROP_BOOL, bool, s, m)
-#define DURATION(s, m)      PROP_AT(PROP_DURATION, int64_t, s, m)
-#define INSTANT(s, m)       PROP_AT(PROP_INSTANT, int64_t, s, m)
-#define ENUM(s, m)          PROP_AT(PROP_ENUM, int, s, m)
-#define BYTES(s, m)         PROP_AT(PROP_BYTES, int64_t, s, m)
-#define ANY(s, m)           PROP_AT(PROP_ANY, const struct value *, s, m)
-#define LIST(s, m)          PROP_AT(PROP_LIST, const struct value *, s, m)
-#define MAP(s, m)           PROP_AT(PROP_MAP, const struct value *, s, m)
-#define STRINGS(s, m)       PROP_AT(PROP_STRINGS, const struct value *, s, m)
-#define LABELS(s, m)        PROP_AT(PROP_LABELS, const struct value *, s, m)
-#define PLUGIN(s, m)        PROP_AT(PROP_PLUGIN, const struct value *, s, m)
-#define OBJECTS(s, m)       PROP_AT(PROP_OBJECTS, const struct value *, s, m)
-#define OBJECT(s, m, table) .kind = PROP_OBJECT, .offset = offsetof(s, m), .object = (table)
+    .kind = (kind_), .is_bound = true,                                                             \
+    .offset = offsetof(struct_, member_) +                                                         \
+              0 * sizeof(char[_Generic(((struct_ *)0)->member_, type_ : 1)])
+#define STR(s, m)      PROP_AT(PROP_STRING, const char *, s, m)
+#define INT(s, m)      PROP_AT(PROP_INT, int64_t, s, m)
+#define DOUBLE(s, m)   PROP_AT(PROP_DOUBLE, double, s, m)
+#define BOOL(s, m)     PROP_AT(PROP_BOOL, bool, s, m)
+#define DURATION(s, m) PROP_AT(PROP_DURATION, int64_t, s, m)
+#define INSTANT(s, m)  PROP_AT(PROP_INSTANT, int64_t, s, m)
+#define ENUM(s, m)     PROP_AT(PROP_ENUM, int, s, m)
+#define BYTES(s, m)    PROP_AT(PROP_BYTES, int64_t, s, m)
+#define ANY(s, m)      PROP_AT(PROP_ANY, const struct value *, s, m)
+#define LIST(s, m)     PROP_AT(PROP_LIST, const struct value *, s, m)
+#define MAP(s, m)      PROP_AT(PROP_MAP, const struct value *, s, m)
+#define STRINGS(s, m)  PROP_AT(PROP_STRINGS, const struct value *, s, m)
+#define LABELS(s, m)   PROP_AT(PROP_LABELS, const struct value *, s, m)
+#define PLUGIN(s, m)   PROP_AT(PROP_PLUGIN, const struct value *, s, m)
+#define OBJECTS(s, m)  PROP_AT(PROP_OBJECTS, const struct value *, s, m)
+#define OBJECT(s, m, table)                                                                        \
+    .kind = PROP_OBJECT, .is_bound = true, .offset = offsetof(s, m), .object = (table)
 
 /* One property by name or alias; NULL when the table has none. */
 const struct prop *prop_find(const struct prop *table, const char *name);
@@ -123,9 +130,10 @@ void prop_check(const struct prop *const *tables,
 
 /*
  * Renders every PROP_EXPR property of `map` (expressions.md 3.6) and gives the map with literal
- * values and defaults filled in. Aliases become their canonical name.
+ * values and defaults filled in. Aliases become their canonical name; members beyond the table are
+ * kept as they are. A PROP_EXPR string that holds a list or map has it as JSON text.
  *
- * Errors  those of expr_render()
+ * Errors  those of expr_render(); ERR_INVALID when the text of a list or map is not JSON
  */
 const struct value *prop_render(const struct prop *table,
                                 const struct value *map,
