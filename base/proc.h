@@ -32,7 +32,7 @@ enum proc_stream {
 
 enum proc_end {
     PROC_EXITED,   /* `status` is the exit status */
-    PROC_SIGNALED, /* `status` is the signal that nobody here sent */
+    PROC_SIGNALED, /* `status` is a signal that came from elsewhere */
     PROC_TIMEOUT,  /* ended by us at its deadline */
     PROC_KILLED,   /* ended by proc_kill() */
 };
@@ -44,7 +44,7 @@ struct proc_exit {
     usec_t elapsed;   /* from start to end */
     usec_t user_time; /* processor time of the child and the children it waited for */
     usec_t system_time;
-    int64_t memory_max; /* bytes resident at its peak */
+    int64_t memory_max; /* bytes resident at its peak, not less than weir had at its start */
 };
 
 /* Output as it comes; not split into lines. Runs in the loop's thread. */
@@ -56,7 +56,10 @@ typedef void proc_output_fn(void *context,
 /* Called once, after the last output. The proc is freed after it returns. */
 typedef void proc_exit_fn(void *context, const struct proc_exit *exit);
 
-/* Limits of the child and of each process it starts; 0: not limited. */
+/*
+ * Limits of the child and of each process it starts; 0: not limited. They are set by a shell that
+ * then becomes the command (0.1 ms), since posix_spawn knows no limits.
+ */
 struct proc_limits {
     uint64_t memory_bytes; /* address space */
     uint64_t cpu_seconds;
@@ -69,7 +72,7 @@ struct proc_spec {
     const char *const *argv; /* NULL-terminated; argv[0] with a '/' is a path, else looked up */
     const char *const *env;  /* NULL-terminated "NAME=value"; NULL: the environment of weir */
     const char *cwd;         /* NULL: that of weir; a relative argv[0] is relative to it */
-    const void *input;       /* for standard input, copied; NULL: /dev/null */
+    const void *input;       /* for standard input, copied to a file in memory; NULL: /dev/null */
     size_t input_length;
     usec_t timeout;      /* span from the start; 0: none */
     usec_t grace;        /* between SIGTERM and SIGKILL; 0: SIGKILL at once */
@@ -92,8 +95,8 @@ struct proc *proc_start(const struct proc_spec *spec, struct error *err);
 pid_t proc_pid(const struct proc *proc);
 
 /*
- * Hands the child to a loop. In the loop's thread. The child is given to the loop and freed after
- * `done`, also on failure, where it is killed first.
+ * Hands the child to a loop, in the loop's thread; it is freed after `done`. On failure it is
+ * killed and freed, and `done` is not called.
  *
  * output   may be NULL: read and dropped
  */
