@@ -43,6 +43,7 @@ struct git_peer {
     bool has_band;   /* 0: side-band-64k */
     bool has_thin;   /* 0 */
     bool has_offset; /* 0: ofs-delta */
+    bool has_multi;  /* 0: multi_ack_detailed */
 };
 
 /* ---- making ---- */
@@ -301,6 +302,7 @@ static bool take_old_capabilities(struct git_peer *peer,
     peer->has_band = has_word(text, "side-band-64k", NULL);
     peer->has_thin = has_word(text, "thin-pack", NULL);
     peer->has_offset = has_word(text, "ofs-delta", NULL);
+    peer->has_multi = has_word(text, "multi_ack_detailed", NULL);
     if (has_word(text, "object-format", &value) && !check_format(peer, value, err))
         return false;
     if (has_word(text, "symref", &value) && str_starts(value, "HEAD:"))
@@ -585,14 +587,16 @@ static void fetch_body(const struct git_peer *peer,
     }
     for (size_t i = 0; i < wants_count; i++) {
         if (i == 0)
-            pkt_add(body, "want %s%s%s%s no-progress " AGENT, oid_format(&wants[i], hex),
+            pkt_add(body, "want %s%s%s%s%s no-progress " AGENT, oid_format(&wants[i], hex),
+                    peer->has_multi ? " multi_ack_detailed" : "",
                     peer->has_band ? " side-band-64k" : "", peer->has_thin ? " thin-pack" : "",
                     peer->has_offset ? " ofs-delta" : "");
         else
             pkt_add(body, "want %s", oid_format(&wants[i], hex));
     }
     pkt_add_flush(body);
-    for (size_t i = 0; i < haves_count; i++)
+    // without detailed acknowledgements their number is known only when one commit is offered
+    for (size_t i = 0; i < haves_count && (i == 0 || peer->has_multi); i++)
         pkt_add(body, "have %s", oid_format(&haves[i], hex));
     pkt_add(body, "done");
 }
@@ -670,12 +674,14 @@ static bool read_until_pack(struct git_peer *peer, struct error *err)
         }
         if (!next(peer, &pkt, err))
             return false;
-        // after "done" comes one of the two; an earlier one was for a common commit
-        if (pkt.kind == PKT_DATA && str_starts(pkt.bytes, "NAK"))
-            return true;
-        if (pkt.kind != PKT_DATA || !str_starts(pkt.bytes, "ACK "))
+        if (pkt.kind != PKT_DATA)
             return wrong(peer, "sends something that is no pack", err);
-        return true;
+        // one per common commit, with a word behind the id; the answer to "done" has none
+        bool is_common = str_starts(pkt.bytes, "ACK ") && pkt.length > 44;
+        if (!is_common && !str_starts(pkt.bytes, "ACK ") && !str_starts(pkt.bytes, "NAK"))
+            return wrong(peer, "sends something that is no pack", err);
+        if (!is_common)
+            return true;
     }
 }
 
