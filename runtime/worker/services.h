@@ -139,8 +139,15 @@ struct services {
                                    const struct value *arguments,
                                    struct error *err);
 
-    const char *work_root;  /* folder of working directories */
-    bool allow_local_files; /* file:// URIs beneath configured roots */
+    /* {type, value} of a clear text, for outputs that must not lie open; ERR_INVALID: no key. */
+    const struct value *(*encrypt)(void *data,
+                                   struct arena *arena,
+                                   const struct value *clear,
+                                   struct error *err);
+
+    const char *work_root;          /* folder of working directories */
+    bool allow_local_files;         /* file:// URIs, only beneath local_roots */
+    const char *const *local_roots; /* NULL-terminated absolute folders; NULL: none */
 };
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef RUNTIME_WORKER_TASK_H
 #define RUNTIME_WORKER_TASK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,15 +60,52 @@ void task_metric(struct task_ctx *ctx,
 
 /* Has somebody asked to stop (kill, timeout, shutdown)? Long calls look at it. */
 bool task_is_cancelled(const struct task_ctx *ctx);
+/* The same as a flag, for struct http_request. */
+const atomic_bool *task_cancel_flag(const struct task_ctx *ctx);
+/* Fills err with ERR_CANCELLED or ERR_TIMEOUT and returns false when somebody asked to stop. */
+bool task_check(const struct task_ctx *ctx, struct error *err);
+/* Sleeps, or returns false with err as task_check(). For short waits between tries only. */
+bool task_wait(const struct task_ctx *ctx, usec_t span, struct error *err);
+
+/* A text that must not appear in logs from now on. */
+void task_mask(struct task_ctx *ctx, const char *secret);
 
 /* The working directory, created when it was not. NULL with err on failure. */
 const char *task_working_dir(struct task_ctx *ctx, struct error *err);
 
-/* Stores a local file below this task run; gives its storage URI. name: last part of the URI. */
+/* Path of a file to be made, in a folder of the attempt that goes with it. NULL on failure. */
+char *task_temp_path(struct task_ctx *ctx, const char *suffix, struct error *err);
+
+/*
+ * Stores a local file below this task run; gives its storage URI. A file that goes with the
+ * attempt anyway (of task_temp_path(), or in a working directory of its own) is moved, others are
+ * copied.
+ *
+ * name     last part of the URI, may hold '/'
+ * Errors   ERR_INVALID  a name that leaves the folder; those of the storage
+ */
 const char *task_store_file(struct task_ctx *ctx,
                             const char *local_path,
                             const char *name,
                             struct error *err);
+const char *task_store_bytes(
+    struct task_ctx *ctx, const void *bytes, size_t length, const char *name, struct error *err);
+
+/* Is it a kestra://, nsfile:// or file:// URI? */
+bool task_is_file_uri(const char *text);
+
+/*
+ * Opens what a kestra://, nsfile:// or file:// URI names, for reading from the start; -1 on
+ * failure: ERR_NOT_FOUND, ERR_DENIED (local files are not allowed), ERR_INVALID (no such URI).
+ */
+int task_open_file(struct task_ctx *ctx, const char *uri, struct error *err);
+
+/* As task_open_file(), all of it, bounded; NUL-terminated. */
+const char *task_read_file(
+    struct task_ctx *ctx, const char *uri, size_t max_bytes, size_t *length, struct error *err);
+
+/* Copies what a URI names into a local file, replacing it. */
+bool task_fetch_to(struct task_ctx *ctx, const char *uri, const char *local, struct error *err);
 
 /* A local path with the content of a storage, namespace-file or allowed file URI. */
 const char *task_fetch_file(struct task_ctx *ctx, const char *uri, struct error *err);
@@ -147,6 +185,14 @@ struct remote_ops {
                    const void *bound,
                    const char *remote_id,
                    struct error *err);
+    /*
+     * Job of an attempt that was interrupted before its id was stored: *remote_id NULL when there
+     * is none. NULL: cannot be asked, the job is started again.
+     */
+    bool (*find)(struct task_ctx *ctx,
+                 const void *bound,
+                 const char **remote_id,
+                 struct error *err);
 };
 
 #endif
