@@ -320,46 +320,40 @@ static void put_separator(struct buf *out, size_t start, const char *separator)
 
 static void put_syntax(struct buf *out, const struct diag_list *list)
 {
-    const struct diag *diag;
-    for
-        VEC_EACH(diag, &list->all)
-        {
-            if (diag->level != DIAG_ERROR || diag->stage != DIAG_SYNTAX)
-                continue;
-            put_separator(out, 0, "\n");
-            buf_printf(out, "Illegal flow source: %s", api_text(diag));
-            if (diag->line != 0)
-                buf_printf(out, " (at line %u)", diag->line);
-        }
+    for (size_t i = 0; i < list->all.count; i++) {
+        const struct diag *diag = &list->all.items[i];
+        if (diag->level != DIAG_ERROR || diag->stage != DIAG_SYNTAX)
+            continue;
+        put_separator(out, 0, "\n");
+        buf_printf(out, "Illegal flow source: %s", api_text(diag));
+        if (diag->line != 0)
+            buf_printf(out, " (at line %u)", diag->line);
+    }
 }
 
 static void put_model(struct buf *out, const struct diag_list *list)
 {
-    const struct diag *diag;
-    for
-        VEC_EACH(diag, &list->all)
-        {
-            if (diag->level != DIAG_ERROR || diag->stage == DIAG_SYNTAX || diag->stage == DIAG_RULE)
-                continue;
-            put_separator(out, 0, "\n");
-            if (diag->stage == DIAG_CONSTRAINT && diag->path[0] != '\0')
-                buf_printf(out, "%s: ", diag->path);
-            buf_puts(out, api_text(diag));
-        }
+    for (size_t i = 0; i < list->all.count; i++) {
+        const struct diag *diag = &list->all.items[i];
+        if (diag->level != DIAG_ERROR || diag->stage == DIAG_SYNTAX || diag->stage == DIAG_RULE)
+            continue;
+        put_separator(out, 0, "\n");
+        if (diag->stage == DIAG_CONSTRAINT && diag->path[0] != '\0')
+            buf_printf(out, "%s: ", diag->path);
+        buf_puts(out, api_text(diag));
+    }
 }
 
 static void put_rules(struct buf *out, const struct diag_list *list)
 {
     struct buf rules = { 0 };
-    const struct diag *diag;
-    for
-        VEC_EACH(diag, &list->all)
-        {
-            if (diag->level != DIAG_ERROR || diag->stage != DIAG_RULE)
-                continue;
-            put_separator(&rules, 0, ", ");
-            buf_puts(&rules, api_text(diag));
-        }
+    for (size_t i = 0; i < list->all.count; i++) {
+        const struct diag *diag = &list->all.items[i];
+        if (diag->level != DIAG_ERROR || diag->stage != DIAG_RULE)
+            continue;
+        put_separator(&rules, 0, ", ");
+        buf_puts(&rules, api_text(diag));
+    }
     if (rules.length > 0) {
         put_separator(out, 0, "\n");
         buf_printf(out, "Invalid Flow: %s", rules.bytes);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/flow.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/str.h"
 
 struct flow *flow_ref(struct flow *flow)
 {
-    atomic_fetch_add_explicit(&flow->refs, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&flow->refs, 1, memory_order_relaxed);
     return flow;
 }
 
@@ -15,7 +18,7 @@ void flow_unref(struct flow *flow)
     if (flow == NULL || atomic_fetch_sub_explicit(&flow->refs, 1, memory_order_acq_rel) != 1)
         return;
     map_free(&flow->tasks_by_id);
-    arena_free(flow->arena); // holds the flow itself
+    arena_free(flow->arena);
 }
 
 void flow_unrefp(struct flow **flow)
@@ -31,7 +34,7 @@ struct task *flow_find_task(const struct flow *flow, const char *id)
 const struct trigger *flow_find_trigger(const struct flow *flow, const char *id)
 {
     for (size_t i = 0; i < flow->triggers_count; i++) {
-        if (str_eq(flow->triggers[i].id, id))
+        if (strcmp(flow->triggers[i].id, id) == 0)
             return &flow->triggers[i];
     }
     return NULL;
@@ -54,4 +57,31 @@ struct task_list *flow_list(const struct flow *flow, enum task_slot slot)
 struct task_list *task_list(const struct task *task, enum task_slot slot)
 {
     return find_list(task->lists, task->lists_count, slot);
+}
+
+/* The next line that says something, without its end; NULL at the end of the text. */
+static const char *next_line(const char **at, size_t *length)
+{
+    while (**at != '\0') {
+        const char *line = *at;
+        *length = strcspn(line, "\n");
+        *at = line + *length + (line[*length] == '\n' ? 1 : 0);
+        if (!str_starts(line, "revision:"))
+            return line;
+    }
+    return NULL;
+}
+
+bool flow_source_equal(const char *a, const char *b)
+{
+    for (;;) {
+        size_t a_length = 0;
+        size_t b_length = 0;
+        const char *a_line = next_line(&a, &a_length);
+        const char *b_line = next_line(&b, &b_length);
+        if (a_line == NULL || b_line == NULL)
+            return a_line == b_line;
+        if (a_length != b_length || memcmp(a_line, b_line, a_length) != 0)
+            return false;
+    }
 }

@@ -273,6 +273,8 @@ const char *prop_kind_text(enum prop_kind kind)
         return "a list of tasks";
     case PROP_DAG_TASKS:
         return "a list of {task, dependsOn}";
+    case PROP_TRIGGERS:
+        return "a list of triggers";
     case PROP_CONDITIONS:
         return "a list of conditions";
     case PROP_INPUTS:
@@ -323,6 +325,7 @@ const struct value *prop_fallback(const struct prop *prop, struct arena *arena)
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:

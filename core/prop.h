@@ -45,6 +45,7 @@ enum prop_kind {
     PROP_TASKS,         /* list of tasks */
     PROP_TASK_MAP,      /* map name -> list of tasks (Switch cases) */
     PROP_DAG_TASKS,     /* list of {task, dependsOn} */
+    PROP_TRIGGERS,      /* list of triggers */
     PROP_CONDITIONS,    /* list of conditions */
     PROP_CONDITION_MAP, /* map name -> condition (MultipleCondition) */
     PROP_INPUTS,        /* list of flow inputs */

@@ -60,6 +60,7 @@ static bool bind_absent(const struct prop *prop,
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:
@@ -127,6 +128,7 @@ static bool bind_scalar(const struct prop *prop, const struct value *value, char
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:
@@ -162,6 +164,7 @@ static bool is_bound_as(const struct prop *prop, const struct value *value)
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:
@@ -247,6 +250,7 @@ static bool bind_prop(const struct prop *prop,
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:

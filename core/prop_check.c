@@ -261,6 +261,7 @@ static void check_scalar(const struct check_scope *scope,
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:
@@ -494,6 +495,7 @@ static void check_value(const struct check_scope *scope,
             check_shape_error(scope, value, path, prop_kind_text(kind));
         return;
     case PROP_TASKS:
+    case PROP_TRIGGERS:
     case PROP_INPUTS:
     case PROP_OUTPUTS:
         check_list_of_maps(scope, value, path, kind);

@@ -234,6 +234,7 @@ static const struct value *render_value(const struct render *render,
     case PROP_TASKS:
     case PROP_TASK_MAP:
     case PROP_DAG_TASKS:
+    case PROP_TRIGGERS:
     case PROP_CONDITIONS:
     case PROP_CONDITION_MAP:
     case PROP_INPUTS:
