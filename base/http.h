@@ -149,8 +149,8 @@ bool http_call(struct arena *arena,
 
 /*
  * A call whose response the caller pulls; for protocols that read and decide, such as Git's.
- * `sink`, `to_fd` and `body_max` of the request are not used. One thread at a time; the request and
- * the arena must outlive the stream.
+ * `sink`, `to_fd` and `body_max` of the request are not used. It belongs to the thread that opened
+ * it; request, response and arena must outlive it.
  */
 struct http_stream;
 

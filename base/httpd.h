@@ -28,8 +28,13 @@ struct httpd_stream;
 #define HTTPD_QUERY_MAX      1000
 #define HTTPD_PARTS_MAX      1000
 
-/* Files of a form larger than this are on disk, in a file without a name. */
-#define HTTPD_SPOOL_BYTES (1024U * 1024U)
+/*
+ * Parts of a form larger than this, and those beyond the memory of all parts together, are on disk,
+ * in files without a name; at most so many of them per request.
+ */
+#define HTTPD_SPOOL_BYTES  (1024U * 1024U)
+#define HTTPD_MEMORY_BYTES (8U * 1024U * 1024U)
+#define HTTPD_SPOOLS_MAX   64
 
 /* A part of multipart/form-data. */
 struct httpd_part {
@@ -182,7 +187,7 @@ enum httpd_write {
     HTTPD_GONE, /* the client has left or the server stops: close */
 };
 
-/* All or nothing. Never blocks. One thread at a time per stream. */
+/* All or nothing; `length` at most queue_max. Never blocks. One thread at a time per stream. */
 enum httpd_write httpd_stream_write(struct httpd_stream *stream, const void *bytes, size_t length);
 
 /* As httpd_stream_write(), waiting for room until `deadline` (monotonic); for pool threads. */
