@@ -62,6 +62,9 @@ struct flow_input *flow_parse_outputs(struct flow_parser *parser,
 
 /* ---- flow_tasks.c ---- */
 
+/* Which list of tasks a property holds. */
+enum task_slot flow_task_slot(const char *property);
+
 /* All lists of tasks of the document, with everything below. */
 void flow_parse_tasks(struct flow_parser *parser);
 

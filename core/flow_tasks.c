@@ -129,7 +129,7 @@ static const struct {
     { "onDeny", SLOT_ON_DENY },
 };
 
-static enum task_slot slot_of(const char *property)
+enum task_slot flow_task_slot(const char *property)
 {
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         if (strcmp(slots[i].property, property) == 0)
@@ -214,7 +214,7 @@ static size_t parse_property(struct flow_parser *parser,
                              struct task_list *out,
                              const struct doc_path *path)
 {
-    enum task_slot slot = slot_of(prop->name);
+    enum task_slot slot = flow_task_slot(prop->name);
     if (prop->kind == PROP_TASK_MAP) {
         for (size_t i = 0; i < value->map.count; i++) {
             const struct value_member *member = &value->map.members[i];
