@@ -186,8 +186,6 @@ bool logstore_walk(struct logstore *logstore,
                    void *data,
                    struct error *err);
 
-bool query_matches_line(const struct query *query, const struct log_line *line);
-
 /* Removes the file of an execution whose rows are gone; absent is fine. */
 bool logstore_remove(struct logstore *logstore, const char *execution_id, struct error *err);
 

@@ -85,6 +85,7 @@ struct execution_row;
 struct flow_row;
 struct kv_row;
 struct log_line;
+struct log_row;
 struct metric_row;
 struct trigger_state;
 struct value;
@@ -96,7 +97,7 @@ struct value;
 bool filter_matches_text(const struct filter *filter, const char *text);
 bool filter_matches_time(const struct filter *filter, usec_t at);
 
-/* `text` occurs in `in`, ignoring case of ASCII letters and, for UTF-8, comparing code points. */
+/* `text` occurs in `in`, ignoring the case of ASCII letters. */
 bool text_contains(const char *in, const char *text);
 
 /*
@@ -107,5 +108,8 @@ bool query_matches_flow(const struct query *query, const struct flow_row *row);
 bool query_matches_trigger(const struct query *query, const struct trigger_state *row);
 bool query_matches_kv(const struct query *query, const struct kv_row *row);
 bool query_matches_metric(const struct query *query, const struct metric_row *row);
+bool query_matches_line(const struct query *query, const struct log_line *line);
+/* Could a line of the block match? */
+bool query_may_match_block(const struct query *query, const struct log_row *row);
 
 #endif
