@@ -46,12 +46,12 @@ void commit_free(struct commit *commit)
 
 bool commit_is_empty(const struct commit *commit)
 {
-    return commit->executions.count == 0 && commit->logs.count == 0 &&
-           commit->metrics.count == 0 && commit->flows.count == 0 &&
-           commit->flow_purges.count == 0 && commit->triggers.count == 0 &&
-           commit->kv.count == 0 && commit->files.count == 0 && commit->documents.count == 0 &&
-           commit->outbox.count == 0 && commit->windows.count == 0 && commit->cache.count == 0 &&
-           commit->queued.count == 0 && commit->log_purges.count == 0;
+    return commit->executions.count == 0 && commit->logs.count == 0 && commit->metrics.count == 0 &&
+           commit->flows.count == 0 && commit->flow_purges.count == 0 &&
+           commit->triggers.count == 0 && commit->kv.count == 0 && commit->files.count == 0 &&
+           commit->documents.count == 0 && commit->outbox.count == 0 &&
+           commit->windows.count == 0 && commit->cache.count == 0 && commit->queued.count == 0 &&
+           commit->log_purges.count == 0;
 }
 
 /* The searchable columns, from the execution. */
@@ -73,7 +73,7 @@ static void fill_columns(struct execution_row *row, const struct execution *exec
     row->labels_count = execution->labels.count;
 }
 
-static void add_runs(struct commit *commit, uint32_t index, struct execution *execution)
+static void add_runs(struct commit *commit, uint32_t index, const struct execution *execution)
 {
     for (size_t i = 0; i < execution->removed.count; i++)
         *VEC_PUSH(&commit->runs) = (struct commit_run){
@@ -81,13 +81,8 @@ static void add_runs(struct commit *commit, uint32_t index, struct execution *ex
             .seq = execution->removed.items[i],
             .is_removed = true,
         };
-    execution->removed.count = 0;
-    if (!execution->has_dirty_runs)
-        return;
-    for (size_t i = 0; i < execution->runs.count; i++) {
-        struct task_run *run = execution->runs.items[i];
-        if (!run->is_dirty)
-            continue;
+    for (size_t i = 0; i < execution->dirty.count; i++) {
+        const struct task_run *run = execution->dirty.items[i];
         size_t at = commit->bytes.length;
         task_run_encode(&commit->bytes, run);
         *VEC_PUSH(&commit->runs) = (struct commit_run){
@@ -96,9 +91,7 @@ static void add_runs(struct commit *commit, uint32_t index, struct execution *ex
             .at = at,
             .length = commit->bytes.length - at,
         };
-        run->is_dirty = false;
     }
-    execution->has_dirty_runs = false;
 }
 
 struct commit_execution *commit_add_execution(struct commit *commit,
@@ -122,9 +115,8 @@ struct commit_execution *commit_add_execution(struct commit *commit,
     added->header_at = commit->bytes.length;
     execution_encode(&commit->bytes, execution);
     added->header_length = commit->bytes.length - added->header_at;
-    execution->is_dirty = false;
-    execution->is_new = false;
     add_runs(commit, index, execution);
+    execution_committed(execution);
     return &commit->executions.items[index];
 }
 

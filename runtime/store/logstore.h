@@ -87,6 +87,17 @@ bool log_block_decode(struct arena *arena,
                       size_t *count,
                       struct error *err);
 
+struct commit_log_purge;
+
+/*
+ * The inline block of `row` without the lines that the purge names (levels, before, after): stored
+ * form appended to `out`, row updated. *is_empty when no line is left. False: damaged.
+ */
+bool log_block_thin(struct log_row *row,
+                    const struct commit_log_purge *purge,
+                    struct buf *out,
+                    bool *is_empty);
+
 /* ---- the store of files, and followers ---- */
 
 struct logstore_options {
