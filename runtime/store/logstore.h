@@ -66,6 +66,7 @@ struct log_block {
     usec_t last_at;
     uint32_t levels;
     uint32_t count;
+    uint64_t source; /* hash of the last line's source */
 };
 
 void log_block_add(struct log_block *block, const struct log_line *line);

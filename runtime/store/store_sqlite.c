@@ -41,6 +41,7 @@ _Static_assert(STATE_SUCCESS == 9, "the schema's indexes name this state by its 
 
 enum stmt {
     STMT_NUMBER,
+    STMT_HIGHEST,
     STMT_FLOW_FIND,
     STMT_FLOW_ADD,
     STMT_FLOW_SET,
@@ -89,6 +90,8 @@ enum stmt {
 
 static const char *const statement_texts[STMT_COUNT] = {
     [STMT_NUMBER] = "UPDATE meta SET value = ?1 WHERE name = 'commit' AND value = ?1 - 1",
+    [STMT_HIGHEST] = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
+                     " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
     [STMT_FLOW_FIND] = "SELECT key FROM flow WHERE namespace = ?1 AND id = ?2",
     [STMT_FLOW_ADD] = "INSERT INTO flow (namespace, id) VALUES (?1, ?2)",
     [STMT_FLOW_SET] =
@@ -244,6 +247,17 @@ static bool run_ints(struct sqlite_store *store,
         return false;
     for (int i = 0; i < count; i++)
         sql_bind_int(stmt, i + 1, numbers[i]);
+    return sql_run(stmt, err);
+}
+
+/* Remembers a key whose row is deleted, so that no other row ever gets it. */
+static bool retire_key(struct sqlite_store *store, const char *what, int64_t key, struct error *err)
+{
+    struct sql_stmt *stmt = statement(store, STMT_HIGHEST, err);
+    if (stmt == NULL)
+        return false;
+    sql_bind_text(stmt, 1, what);
+    sql_bind_int(stmt, 2, key);
     return sql_run(stmt, err);
 }
 
@@ -581,7 +595,7 @@ static bool delete_execution(struct sqlite_store *store,
                              struct error *err)
 {
     const int64_t *key = &change->row.key;
-    return drop_labels(store, &change->row, err) &&
+    return retire_key(store, "execution", *key, err) && drop_labels(store, &change->row, err) &&
            run_ints(store, STMT_RUNS_DELETE, key, 1, err) &&
            run_ints(store, STMT_QUEUED_DELETE, key, 1, err) &&
            (!change->removes_logs || run_ints(store, STMT_LOGS_DELETE, key, 1, err)) &&
@@ -838,7 +852,8 @@ static bool put_trigger(struct sqlite_store *store,
 {
     const struct trigger_state *row = &change->row;
     if (change->is_removed)
-        return run_ints(store, STMT_TRIGGER_DELETE, &row->key, 1, err);
+        return retire_key(store, "trigger", row->key, err) &&
+               run_ints(store, STMT_TRIGGER_DELETE, &row->key, 1, err);
     int64_t flow = flow_key(store, row->namespace, row->flow_id, err);
     struct sql_stmt *stmt = statement(store, STMT_TRIGGER_PUT, err);
     if (flow == 0 || stmt == NULL)
@@ -1081,15 +1096,29 @@ static bool sqlite_commit(struct store *base, const struct commit *commit, struc
     return ok;
 }
 
+static bool highest_key(struct sqlite_store *store,
+                        const char *table,
+                        int64_t *out,
+                        struct error *err)
+{
+    struct buf text = { 0 };
+    buf_printf(&text,
+               "SELECT max(ifnull((SELECT max(key) FROM %s), 0),"
+               " ifnull((SELECT value FROM meta WHERE name = '%s'), 0))",
+               table, table);
+    bool ok = sql_get_int(store->writer, buf_text(&text), 0, out, err);
+    buf_free(&text);
+    return ok;
+}
+
 static bool sqlite_numbers(struct store *base, struct store_numbers *out, struct error *err)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
     struct store_numbers found = { 0 };
-    bool ok =
-        stored_number(store, &found.commit, err) &&
-        sql_get_int(store->writer, "SELECT max(key) FROM execution", 0, &found.execution, err) &&
-        sql_get_int(store->writer, "SELECT max(key) FROM trigger", 0, &found.trigger, err) &&
-        sql_get_int(store->writer, "SELECT max(key) FROM outbox", 0, &found.outbox, err);
+    bool ok = stored_number(store, &found.commit, err) &&
+              highest_key(store, "execution", &found.execution, err) &&
+              highest_key(store, "trigger", &found.trigger, err) &&
+              highest_key(store, "outbox", &found.outbox, err);
     if (ok)
         *out = found;
     return ok;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/store/sqlite_build.h"
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* Values of one list; more are a mistake of whoever built the query. */
+#define PARAMETERS_MAX 2000
+
+struct builder build(struct sqlite_reader *reader, struct arena *arena, const char *text)
+{
+    struct builder builder = { .reader = reader, .arena = arena, .text = &reader->text };
+    buf_clear(&reader->text);
+    buf_puts(&reader->text, text);
+    return builder;
+}
+
+void add(struct builder *builder, const char *text)
+{
+    buf_puts(builder->text, text);
+}
+
+void add_text(struct builder *builder, const char *text)
+{
+    buf_putc(builder->text, '?');
+    *VEC_PUSH_ARENA(builder->arena, &builder->parameters) = (struct parameter){ .text = text };
+}
+
+void add_int(struct builder *builder, int64_t number)
+{
+    buf_putc(builder->text, '?');
+    *VEC_PUSH_ARENA(builder->arena, &builder->parameters) = (struct parameter){ .number = number };
+}
+
+struct sql_stmt *prepare(struct builder *builder, struct error *err)
+{
+    struct sql_stmt *stmt = sql_prepare(builder->reader->sql, buf_text(builder->text), err);
+    if (stmt == NULL)
+        return NULL;
+    for (size_t i = 0; i < builder->parameters.count; i++) {
+        const struct parameter *parameter = &builder->parameters.items[i];
+        if (parameter->text != NULL)
+            sql_bind_text(stmt, (int)i + 1, parameter->text);
+        else
+            sql_bind_int(stmt, (int)i + 1, parameter->number);
+    }
+    return stmt;
+}
+
+/* First text not beginning with `prefix` that sorts after all that do; prefixes are ASCII ids. */
+const char *after_prefix(struct arena *arena, const char *prefix)
+{
+    return arena_printf(arena, "%s\xff", prefix);
+}
+
+static void add_list(struct builder *builder, const struct filter *filter)
+{
+    add(builder, "(");
+    for (size_t i = 0; i < filter->values_count && i < PARAMETERS_MAX; i++) {
+        if (i > 0)
+            add(builder, ", ");
+        add_text(builder, filter->values[i]);
+    }
+    add(builder, ")");
+}
+
+/*
+ * " AND <column> …" for a filter on a text column; false when SQL cannot say it (nothing added).
+ */
+bool add_text_filter(struct builder *builder, const char *column, const struct filter *filter)
+{
+    const char *value = filter->values_count > 0 ? filter->values[0] : NULL;
+    bool is_null = value == NULL;
+    switch (filter->match) {
+    case MATCH_EQUAL:
+    case MATCH_NOT_EQUAL:
+        buf_printf(builder->text, " AND %s", column);
+        if (is_null) {
+            add(builder, filter->match == MATCH_EQUAL ? " IS NULL" : " IS NOT NULL");
+            return true;
+        }
+        add(builder, filter->match == MATCH_EQUAL ? " = " : " IS NOT ");
+        add_text(builder, value);
+        return true;
+    case MATCH_IN:
+        buf_printf(builder->text, " AND %s IN ", column);
+        add_list(builder, filter);
+        return true;
+    case MATCH_NOT_IN:
+        buf_printf(builder->text, " AND ifnull(%s, '') NOT IN ", column);
+        add_list(builder, filter);
+        return true;
+    case MATCH_STARTS:
+        if (is_null)
+            return false;
+        buf_printf(builder->text, " AND %s >= ", column);
+        add_text(builder, value);
+        buf_printf(builder->text, " AND %s < ", column);
+        add_text(builder, after_prefix(builder->arena, value));
+        return true;
+    case MATCH_PREFIX:
+        if (is_null)
+            return false;
+        buf_printf(builder->text, " AND (%s = ", column);
+        add_text(builder, value);
+        buf_printf(builder->text, " OR (%s >= ", column);
+        add_text(builder, arena_printf(builder->arena, "%s.", value));
+        buf_printf(builder->text, " AND %s < ", column);
+        add_text(builder, arena_printf(builder->arena, "%s/", value)); // '/' follows '.'
+        add(builder, "))");
+        return true;
+    case MATCH_GREATER:
+    case MATCH_LESS:
+    case MATCH_GREATER_EQUAL:
+    case MATCH_LESS_EQUAL:
+    case MATCH_ENDS:
+    case MATCH_CONTAINS:
+    case MATCH_REGEX:
+        return false;
+    }
+    return false;
+}
+
+bool add_time_filter(struct builder *builder, const char *column, const struct filter *filter)
+{
+    static const char *const operators[] = {
+        [MATCH_EQUAL] = "=",   [MATCH_NOT_EQUAL] = "<>",     [MATCH_GREATER] = ">",
+        [MATCH_LESS] = "<",    [MATCH_GREATER_EQUAL] = ">=", [MATCH_LESS_EQUAL] = "<=",
+        [MATCH_IN] = "=",      [MATCH_NOT_IN] = "<>",        [MATCH_STARTS] = NULL,
+        [MATCH_ENDS] = NULL,   [MATCH_CONTAINS] = NULL,      [MATCH_REGEX] = NULL,
+        [MATCH_PREFIX] = NULL,
+    };
+    if (operators[filter->match] == NULL)
+        return false;
+    buf_printf(builder->text, " AND %s %s ", column, operators[filter->match]);
+    add_int(builder, filter->at);
+    return true;
+}
+
+bool one_int(struct builder *builder, int64_t *sum, struct error *err)
+{
+    struct sql_stmt *stmt = prepare(builder, err);
+    if (stmt == NULL)
+        return false;
+    bool is_row = false;
+    bool ok = sql_step(stmt, &is_row, err);
+    if (ok && is_row)
+        *sum += sql_column_int(stmt, 0);
+    sql_done(stmt);
+    return ok;
+}
+
+/* ---- reading columns ---- */
+
+/* Texts that repeat from row to row (namespaces, ids) are kept once per answer. */
+const char *column_text(struct sql_stmt *stmt, int column, struct arena *arena)
+{
+    return sql_column_dup(stmt, column, arena);
+}
+
+struct bytes column_bytes(struct sql_stmt *stmt, int column, struct arena *arena)
+{
+    struct bytes bytes = { 0 };
+    bytes.at = sql_column_dup_blob(stmt, column, arena, &bytes.length);
+    return bytes;
+}
+
+struct origin column_origin(struct sql_stmt *stmt, int from, struct arena *arena)
+{
+    return (struct origin){
+        .actor = column_text(stmt, from, arena),
+        .channel = column_text(stmt, from + 1, arena),
+        .source = column_text(stmt, from + 2, arena),
+        .commit = column_text(stmt, from + 3, arena),
+    };
+}
+
+bool not_found(struct error *err, const char *what, const char *name)
+{
+    return error_set(err, ERR_NOT_FOUND, "%s '%s' does not exist", what, name);
+}
