@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/plugins.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "core/plugin.h"
+
+/* One line per type, by folder and name. */
+// clang-format off
+#define PLUGINS(X)                                                                                 \
+    /* runtime/tasks */                                                                            \
+    X(task_http_download)                                                                          \
+    X(task_http_request)                                                                           \
+    X(task_http_sse)                                                                               \
+    X(task_kv_delete)                                                                              \
+    X(task_kv_get)                                                                                 \
+    X(task_kv_get_keys)                                                                            \
+    X(task_kv_purge)                                                                               \
+    X(task_kv_put)                                                                                 \
+    X(task_kv_set)                                                                                 \
+    /* runtime/triggers */                                                                         \
+    X(trigger_flow)                                                                                \
+    X(trigger_schedule)                                                                            \
+    X(trigger_schedule_on_dates)                                                                   \
+    X(trigger_webhook)                                                                             \
+    /* runtime/triggers/conditions.c */                                                            \
+    X(condition_date_time_between)                                                                 \
+    X(condition_day_week)                                                                          \
+    X(condition_day_week_in_month)                                                                 \
+    X(condition_execution_flow)                                                                    \
+    X(condition_execution_labels)                                                                  \
+    X(condition_execution_namespace)                                                               \
+    X(condition_execution_outputs)                                                                 \
+    X(condition_execution_status)                                                                  \
+    X(condition_expression)                                                                        \
+    X(condition_flow)                                                                              \
+    X(condition_flow_namespace)                                                                    \
+    X(condition_has_retry_attempt)                                                                 \
+    X(condition_multiple)                                                                          \
+    X(condition_not)                                                                               \
+    X(condition_or)                                                                                \
+    X(condition_public_holiday)                                                                    \
+    X(condition_time_between)                                                                      \
+    X(condition_weekend)
+// clang-format on
+
+#define DECLARE(name) extern const struct plugin name;
+#define ADDRESS(name) &name,
+
+PLUGINS(DECLARE)
+
+const struct plugin *const plugins_builtin[] = { PLUGINS(ADDRESS) NULL };
+
+static struct plugin_set *set;
+
+static void make_set(void)
+{
+    set = plugin_set_new(plugins_builtin);
+}
+
+const struct plugin_set *plugins(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_set);
+    return set;
+}
