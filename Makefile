@@ -98,10 +98,23 @@ crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)
 crash-short: $(BUILD)/weir
 	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
 
+$(BUILD)/bench/load: bench/load.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/bench/hook_limit: bench/probes/hook_limit.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench: $(BUILD)/weir $(BUILD)/bench/load $(BUILD)/bench/hook_limit ## Measure (BENCH="hook chain" PEERS=dagu,restate)
+	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) WEIR_BUILD=$(abspath $(BUILD)) PEERS=$(PEERS) \
+	  /usr/bin/python3 bench/run $(BENCH) $(if $(JSON),--json) $(if $(QUICK),--quick) \
+	  --rounds $(or $(ROUNDS),5)
+
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e crash crash-short clean
+.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
 .DELETE_ON_ERROR:
