@@ -2,11 +2,27 @@
 /* The list of commands, in the order of the help. */
 #include "cli/command.h"
 
+extern const struct command command_flows;
+extern const struct command command_executions;
+extern const struct command command_logs;
+extern const struct command command_kill;
+extern const struct command command_restart;
+extern const struct command command_config;
+extern const struct command command_completion;
 extern const struct command command_help_row;
 extern const struct command command_version;
+extern const struct command command_complete;
 
 const struct command *const commands[] = {
+    &command_flows,
+    &command_executions,
+    &command_logs,
+    &command_kill,
+    &command_restart,
+    &command_config,
+    &command_completion,
     &command_help_row,
     &command_version,
+    &command_complete,
     NULL,
 };
