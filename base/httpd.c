@@ -340,6 +340,12 @@ static enum MHD_Result add_header(void *context,
     struct http_field *field = VEC_PUSH_ARENA(public->arena, &public->headers);
     field->name = name;
     field->value = value == NULL ? "" : value;
+    size_t length = strlen(field->value);
+    size_t bare = length;
+    while (bare > 0 && (field->value[bare - 1] == ' ' || field->value[bare - 1] == '\t'))
+        bare--; // blanks at the end are not part of a value
+    if (bare < length)
+        field->value = arena_strndup(public->arena, field->value, bare);
     return MHD_YES;
 }
 
