@@ -13,8 +13,6 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,14 +34,10 @@
 #define CONNECTIONS_MAX 4096U
 #define IDLE_TIMEOUT    USEC_HOUR
 #define BODY_MAX        (10 * 1024 * 1024)
-#define BACKLOG         1024
 
 /* Per connection; holds line and headers of the request twice over, and the head of the answer. */
 #define CONNECTION_MEMORY    (3 * (size_t)HTTPD_HEAD_BYTES_MAX)
 #define CONNECTION_INCREMENT ((size_t)16 * 1024)
-
-/* How often the clients of waiting requests are looked after. */
-#define LOOK_INTERVAL USEC_SEC
 
 /* How long answers under way are waited for when the server ends. */
 #define STOP_TIME (2 * USEC_SEC)
@@ -71,122 +65,6 @@ struct request {
 struct peer {
     char address[INET6_ADDRSTRLEN + 8];
 };
-
-/* ---- clients that wait ---- */
-
-void waiter_add(struct httpd *httpd, struct waiter *waiter)
-{
-    (void)pthread_mutex_lock(&httpd->lock);
-    waiter->serial = ++httpd->serial;
-    bool was_empty = list_is_empty(&httpd->waiters);
-    list_push(&httpd->waiters, &waiter->link);
-    if (was_empty)
-        (void)pthread_cond_broadcast(&httpd->changed);
-    (void)pthread_mutex_unlock(&httpd->lock);
-}
-
-void waiter_remove(struct httpd *httpd, struct waiter *waiter)
-{
-    (void)pthread_mutex_lock(&httpd->lock);
-    while (httpd->notified == waiter && !pthread_equal(httpd->watcher, pthread_self()))
-        (void)pthread_cond_wait(&httpd->changed, &httpd->lock);
-    list_remove(&waiter->link);
-    (void)pthread_mutex_unlock(&httpd->lock);
-}
-
-/* With the lock held: the client of this waiter has left. */
-static void notify(struct httpd *httpd, struct waiter *waiter)
-{
-    waiter->is_gone = true;
-    struct httpd_stream *stream = waiter->stream;
-    httpd_gone_fn *gone = waiter->gone;
-    void *context = waiter->gone_context;
-    if (stream == NULL && gone == NULL)
-        return;
-    if (stream != NULL)
-        stream_ref(stream);
-    else
-        httpd->notified = waiter;
-    (void)pthread_mutex_unlock(&httpd->lock);
-    if (stream != NULL) {
-        stream_lose(stream);
-        stream_unref(stream);
-    } else {
-        gone(context);
-    }
-    // The waiter itself may be gone by now: the call may have answered.
-    (void)pthread_mutex_lock(&httpd->lock);
-    httpd->notified = NULL;
-    (void)pthread_cond_broadcast(&httpd->changed);
-}
-
-static struct waiter *find_waiter(struct httpd *httpd, uint64_t serial)
-{
-    struct list *at;
-    for
-        LIST_EACH(at, &httpd->waiters)
-        {
-            struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
-            if (waiter->serial == serial)
-                return waiter;
-        }
-    return NULL;
-}
-
-/* With the lock held, which is let go while the kernel is asked. */
-static void look_after_all(struct httpd *httpd)
-{
-    VEC(struct pollfd) polls = { 0 };
-    VEC(uint64_t) serials = { 0 };
-    struct list *at;
-    for
-        LIST_EACH(at, &httpd->waiters)
-        {
-            const struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
-            if (waiter->is_gone)
-                continue;
-            *VEC_PUSH(&polls) = (struct pollfd){ .fd = waiter->fd, .events = POLLRDHUP };
-            *VEC_PUSH(&serials) = waiter->serial;
-        }
-    (void)pthread_mutex_unlock(&httpd->lock);
-    int count = polls.count == 0 ? 0 : poll(polls.items, polls.count, 0);
-    (void)pthread_mutex_lock(&httpd->lock);
-    for (size_t i = 0; i < polls.count && count > 0; i++) {
-        if (polls.items[i].revents == 0)
-            continue;
-        count--;
-        // Still in the list: then its descriptor was not closed, and the kernel spoke of it.
-        struct waiter *waiter = find_waiter(httpd, serials.items[i]);
-        if (waiter != NULL)
-            notify(httpd, waiter);
-    }
-    VEC_FREE(&polls);
-    VEC_FREE(&serials);
-}
-
-static void *watch_clients(void *context)
-{
-    struct httpd *httpd = context;
-    (void)pthread_mutex_lock(&httpd->lock);
-    while (!httpd->is_over) {
-        if (list_is_empty(&httpd->waiters)) {
-            (void)pthread_cond_wait(&httpd->changed, &httpd->lock);
-            continue;
-        }
-        usec_t due = clock_monotonic() + LOOK_INTERVAL;
-        struct timespec until = {
-            .tv_sec = (time_t)(due / USEC_SEC),
-            .tv_nsec = (long)(due % USEC_SEC) * 1000,
-        };
-        int waited = 0;
-        while (!httpd->is_over && waited == 0)
-            waited = pthread_cond_timedwait(&httpd->changed, &httpd->lock, &until);
-        if (!httpd->is_over)
-            look_after_all(httpd);
-    }
-    (void)pthread_mutex_unlock(&httpd->lock);
-    return NULL;
-}
 
 /* ---- answers ---- */
 
@@ -614,100 +492,6 @@ static void log_of_library(void *context, const char *format, va_list args)
     log_debug("http server", LOG_STR("text", text));
 }
 
-/* Failure of a system call while the address was being bound. */
-static void listen_failed(const struct httpd_options *options, int number, struct error *err)
-{
-    const char *host = options->host == NULL ? "*" : options->host;
-    const char *setting = options->setting == NULL ? "the listen address" : options->setting;
-    switch (number) {
-    case EADDRINUSE:
-        error_set(err, ERR_CONFLICT,
-                  "address %s:%u is in use by another process; choose another with %s", host,
-                  options->port, setting);
-        break;
-    case EACCES:
-    case EPERM:
-        error_set(err, ERR_DENIED,
-                  "listen on %s:%u: ports below 1024 need rights; choose another with %s", host,
-                  options->port, setting);
-        break;
-    case EADDRNOTAVAIL:
-        error_set(err, ERR_INVALID, "'%s' is not an address of this machine; change %s", host,
-                  setting);
-        break;
-    default:
-        error_set(err, ERR_INTERNAL, "listen on %s:%u: %s", host, options->port, strerror(number));
-        break;
-    }
-}
-
-static int bind_one(const struct addrinfo *info)
-{
-    static const int on = 1;
-    static const int off = 0;
-    static const int idle = 60; // seconds until a silent client is asked whether it lives
-    AUTO_FD int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -1;
-    // Accepted connections inherit the options.
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    if (info->ai_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
-        return -1;
-    return fd_steal(&fd);
-}
-
-static int open_listener(const struct httpd_options *options, struct error *err)
-{
-    struct addrinfo hints = {
-        .ai_family = options->host == NULL ? AF_INET6 : AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-    };
-    char port[8];
-    (void)snprintf(port, sizeof(port), "%u", options->port);
-    for (;;) {
-        struct addrinfo *found = NULL;
-        int failure = getaddrinfo(options->host, port, &hints, &found);
-        if (failure != 0) {
-            error_set(err, ERR_INVALID, "'%s' is not an address to listen on: %s",
-                      options->host == NULL ? "*" : options->host, gai_strerror(failure));
-            return -1;
-        }
-        int fd = -1;
-        int number = 0;
-        for (const struct addrinfo *at = found; at != NULL && fd < 0; at = at->ai_next) {
-            fd = bind_one(at);
-            if (fd < 0 && (number == 0 || errno == EADDRINUSE))
-                number = errno;
-        }
-        freeaddrinfo(found);
-        if (fd >= 0)
-            return fd;
-        // A machine without IPv6.
-        if (options->host == NULL && hints.ai_family == AF_INET6 &&
-            (number == EAFNOSUPPORT || number == EADDRNOTAVAIL)) {
-            hints.ai_family = AF_INET;
-            continue;
-        }
-        listen_failed(options, number, err);
-        return -1;
-    }
-}
-
-static unsigned port_of(int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&address)->sin_port);
-}
-
 static void httpd_release(struct httpd *httpd)
 {
     fd_closep(&httpd->listener);
@@ -742,7 +526,7 @@ static bool start_daemon(struct httpd *httpd, struct error *err)
 struct httpd *httpd_start(const struct httpd_options *options, struct error *err)
 {
     CHECK(options->handler != NULL);
-    int listener = open_listener(options, err);
+    int listener = listener_open(options, err);
     if (listener < 0)
         return NULL;
 
@@ -757,7 +541,7 @@ struct httpd *httpd_start(const struct httpd_options *options, struct error *err
     if (options->body_max == 0)
         httpd->options.body_max = BODY_MAX;
     httpd->listener = listener;
-    httpd->port = port_of(listener);
+    httpd->port = listener_port(listener);
     list_init(&httpd->waiters);
     CHECK(pthread_mutex_init(&httpd->lock, NULL) == 0);
     pthread_condattr_t attributes;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the HTTP server: httpd.c (connections and answers), httpd_body.c (bodies of requests),
- * httpd_stream.c (answers written piece by piece).
+ * Inside of the HTTP server: httpd.c (requests and answers), httpd_listen.c (the address),
+ * httpd_wait.c (clients that wait), httpd_body.c (bodies of requests), httpd_stream.c (answers
+ * written piece by piece).
  *
  * Locks, in the order they may be taken; never take an earlier one while holding a later one:
  *   stream.lock   one per stream; libmicrohttpd's own locks come after it
@@ -97,6 +98,13 @@ bool body_end(struct body *body, struct httpd_request *request);
 
 /* Also closes the files of the parts. */
 void body_release(struct body *body);
+
+/* Socket that listens as the options say, or -1; errors as httpd_start(). */
+int listener_open(const struct httpd_options *options, struct error *err);
+unsigned listener_port(int fd);
+
+/* Thread that looks after the waiters until httpd->is_over; the context is the httpd. */
+void *watch_clients(void *context);
 
 /* Adds a waiter to the list, and removes it: waits for a call of `gone` under way to return. */
 void waiter_add(struct httpd *httpd, struct waiter *waiter);
