@@ -72,6 +72,19 @@ format: ## Apply .clang-format
 check-format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
+$(BUILD)/tools/generate: tools/generate.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+generate: $(BUILD)/tools/generate ## Write schemas/ and docs/reference/ from the tables
+	$(Q)$(BUILD)/tools/generate .
+
+check-generated: $(BUILD)/tools/generate
+	$(Q)rm -rf $(BUILD)/generated && $(BUILD)/tools/generate $(BUILD)/generated
+	$(Q)diff -r $(BUILD)/generated/schemas schemas -x openapi.json >/dev/null && \
+	  diff -r $(BUILD)/generated/docs/reference docs/reference >/dev/null || \
+	  { echo "generated files are not current: run make generate"; exit 1; }
+
 check-layers:
 	$(Q)awk -f tools/check-layers.awk $$(git ls-files 'base/*.[ch]' 'core/*.[ch]' 'agent/*.[ch]' \
 	  'reconciler/*.[ch]' 'runtime/*.[ch]')
@@ -116,5 +129,5 @@ clean: ## Remove everything built
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
+.PHONY: all help unit suites generate check-generated format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
 .DELETE_ON_ERROR:
