@@ -238,17 +238,68 @@ const char *task_store_bytes(
     return storage_path_uri(ctx->arena, path);
 }
 
-static int open_namespace_file(struct task_ctx *ctx,
-                               const char *namespace,
-                               const char *path,
-                               struct error *err)
+/* A place that a URI names. */
+struct place {
+    enum { PLACE_STORAGE, PLACE_NAMESPACE, PLACE_LOCAL } kind;
+    const char *namespace; /* NAMESPACE */
+    const char *path;
+};
+
+static bool find_place(const struct task_ctx *ctx,
+                       const char *uri,
+                       struct place *out,
+                       struct error *err)
+{
+    if (str_starts(uri, STORAGE_SCHEME)) {
+        const char *path = storage_uri_path(ctx->arena, uri);
+        if (path == NULL)
+            return error_set(err, ERR_INVALID, "'%s' is not a URI of the internal storage", uri);
+        const char *files = strstr(path, FILES_FOLDER);
+        *out = (struct place){ .kind = PLACE_STORAGE, .path = path };
+        if (files == NULL)
+            return true;
+        char *namespace = arena_strndup(ctx->arena, path, (size_t)(files - path));
+        for (char *at = namespace; *at != '\0'; at++)
+            if (*at == '/')
+                *at = '.';
+        *out = (struct place){ .kind = PLACE_NAMESPACE,
+                               .namespace = namespace,
+                               .path = files + strlen(FILES_FOLDER) };
+        return true;
+    }
+    bool is_nsfile = str_starts(uri, NSFILE_SCHEME);
+    if (!is_nsfile && !str_starts(uri, FILE_SCHEME))
+        return error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
+    const char *rest = uri + strlen(is_nsfile ? NSFILE_SCHEME : FILE_SCHEME);
+    size_t length = 0;
+    const char *decoded = url_decode(ctx->arena, rest, strlen(rest), false, &length);
+    const char *slash = strchr(decoded, '/');
+    if (slash == NULL || strlen(decoded) != length || strstr(decoded, "../") != NULL)
+        return error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
+    if (!is_nsfile) {
+        *out = (struct place){ .kind = PLACE_LOCAL, .path = slash };
+        return true;
+    }
+    *out = (struct place){
+        .kind = PLACE_NAMESPACE,
+        .namespace = slash == decoded
+                         ? ctx->namespace
+                         : arena_strndup(ctx->arena, decoded, (size_t)(slash - decoded)),
+        .path = slash + 1,
+    };
+    return true;
+}
+
+static int open_namespace_file(struct task_ctx *ctx, const struct place *place, struct error *err)
 {
     const struct services *services = ctx->services;
     struct file_entry entry;
-    if (!services->file_find(services->data, ctx->arena, namespace, path, 0, &entry, err))
+    if (!services->file_find(services->data, ctx->arena, place->namespace, place->path, 0, &entry,
+                             err))
         return -1;
     if (entry.is_folder) {
-        error_set(err, ERR_NOT_FOUND, "'%s' in namespace '%s' is a folder", path, namespace);
+        error_set(err, ERR_NOT_FOUND, "'%s' in namespace '%s' is a folder", place->path,
+                  place->namespace);
         return -1;
     }
     return services->storage->ops->open(services->storage, entry.content, err);
@@ -279,40 +330,35 @@ static int open_local(const struct services *services, const char *path, struct 
 int task_open_file(struct task_ctx *ctx, const char *uri, struct error *err)
 {
     const struct services *services = ctx->services;
-    if (str_starts(uri, STORAGE_SCHEME)) {
-        const char *path = storage_uri_path(ctx->arena, uri);
-        if (path == NULL) {
-            error_set(err, ERR_INVALID, "'%s' is not a URI of the internal storage", uri);
-            return -1;
-        }
-        const char *files = strstr(path, FILES_FOLDER);
-        if (files == NULL)
-            return services->storage->ops->open(services->storage, path, err);
-        char *namespace = arena_strndup(ctx->arena, path, (size_t)(files - path));
-        for (char *at = namespace; *at != '\0'; at++)
-            if (*at == '/')
-                *at = '.';
-        return open_namespace_file(ctx, namespace, files + strlen(FILES_FOLDER), err);
-    }
-    bool is_nsfile = str_starts(uri, NSFILE_SCHEME);
-    if (!is_nsfile && !str_starts(uri, FILE_SCHEME)) {
-        error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
+    struct place place;
+    if (!find_place(ctx, uri, &place, err))
         return -1;
+    switch (place.kind) {
+    case PLACE_STORAGE:
+        return services->storage->ops->open(services->storage, place.path, err);
+    case PLACE_NAMESPACE:
+        return open_namespace_file(ctx, &place, err);
+    case PLACE_LOCAL:
+        break;
     }
-    const char *rest = uri + strlen(is_nsfile ? NSFILE_SCHEME : FILE_SCHEME);
-    size_t length = 0;
-    const char *decoded = url_decode(ctx->arena, rest, strlen(rest), false, &length);
-    const char *slash = strchr(decoded, '/');
-    if (slash == NULL || strlen(decoded) != length || strstr(decoded, "../") != NULL) {
-        error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
-        return -1;
+    return open_local(services, place.path, err);
+}
+
+bool task_delete_file(struct task_ctx *ctx, const char *uri, bool *existed, struct error *err)
+{
+    const struct services *services = ctx->services;
+    struct place place;
+    if (!find_place(ctx, uri, &place, err))
+        return false;
+    switch (place.kind) {
+    case PLACE_STORAGE:
+        return services->storage->ops->remove(services->storage, place.path, existed, err);
+    case PLACE_NAMESPACE:
+        return services->file_delete(services->data, place.namespace, place.path, existed, err);
+    case PLACE_LOCAL:
+        break;
     }
-    if (!is_nsfile)
-        return open_local(services, slash, err);
-    const char *namespace = slash == decoded
-                                ? ctx->namespace
-                                : arena_strndup(ctx->arena, decoded, (size_t)(slash - decoded));
-    return open_namespace_file(ctx, namespace, slash + 1, err);
+    return error_set(err, ERR_DENIED, "local files are not deleted");
 }
 
 const char *task_read_file(

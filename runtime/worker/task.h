@@ -104,6 +104,9 @@ int task_open_file(struct task_ctx *ctx, const char *uri, struct error *err);
 const char *task_read_file(
     struct task_ctx *ctx, const char *uri, size_t max_bytes, size_t *length, struct error *err);
 
+/* Deletes what a kestra:// or nsfile:// URI names; *existed tells whether it was there. */
+bool task_delete_file(struct task_ctx *ctx, const char *uri, bool *existed, struct error *err);
+
 /* Copies what a URI names into a local file, replacing it. */
 bool task_fetch_to(struct task_ctx *ctx, const char *uri, const char *local, struct error *err);
 
