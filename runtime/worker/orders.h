@@ -28,12 +28,14 @@ struct value;
 enum order_type {
     ORDER_RUN,      /* begin an attempt; answers: started, then ended */
     ORDER_POLL,     /* remote job: poll (remote_id set); answers: remote or ended */
+    ORDER_CANCEL,   /* remote job that is not being polled just now: cancel it (remote_id set);
+                       answer: ended KILLED */
     ORDER_EVALUATE, /* a function with effects; answer: evaluated */
     ORDER_TRIGGER,  /* evaluate a polling trigger; answer: triggered */
 };
 
 /*
- * One order; owned by its arena, which is given to the worker: order_free() when done. Nothing in
+ * One order; it lies in its arena, which is given to the worker: order_free() when done. Nothing in
  * it points into an execution.
  */
 struct order {

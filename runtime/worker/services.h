@@ -146,6 +146,7 @@ struct services {
                                    struct error *err);
 
     const char *work_root;          /* folder of working directories */
+    const char *const *environment; /* of child processes, NULL-terminated; NULL: of weir itself */
     bool allow_local_files;         /* file:// URIs, only beneath local_roots */
     const char *const *local_roots; /* NULL-terminated absolute folders; NULL: none */
 };
