@@ -47,7 +47,7 @@ static bool key_of(struct evaluate_line *line,
     const struct value *fields = ion_parse_first(scratch, row, length, NULL, err);
     bool ok = fields != NULL;
     if (ok) {
-        evaluate_line_set(line, scratch, fields);
+        evaluate_line_set(line, fields);
         const char *text = expr_render_text(&line->env, scratch, p->expr, NULL, err);
         ok = text != NULL;
         if (ok)

@@ -51,7 +51,7 @@ static bool decide(struct evaluate_line *line,
     const struct value *fields = ion_parse_first(scratch, row, length, NULL, &failure);
     const char *text = NULL;
     if (fields != NULL) {
-        evaluate_line_set(line, scratch, fields);
+        evaluate_line_set(line, fields);
         text = expr_render_text(&line->env, scratch, p->condition, NULL, &failure);
     }
     bool is_null = text == NULL || *str_trim(scratch, text) == '\0';

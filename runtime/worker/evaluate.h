@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "core/expr/expr.h"
+#include "core/value.h"
 
 struct arena;
 struct error;
@@ -50,20 +51,21 @@ const struct value *evaluate_call(const struct evaluate *evaluate,
                                   struct error *err);
 
 /* A host for rendering in place; borrows `evaluate`. */
-struct expr_host evaluate_host(const struct evaluate *evaluate);
+struct expr_host evaluate_host(struct evaluate *evaluate);
 
-/* What a task needs to render per line: its context, a host, a cache. */
+/* What a task needs to render per line; stays in place while it is used. */
 struct evaluate_line {
     struct evaluate evaluate;
     struct expr_host host;
     struct expr_env env;
-    struct value_line *line;
+    struct value context; /* lazy: the row over the task's context */
+    const struct value *row;
 };
 
 /* cache: of the caller, may be NULL. */
 void evaluate_line_init(struct evaluate_line *line, struct task_ctx *ctx, struct expr_cache *cache);
 
-/* Makes the fields of a row (a map; other values as `value`) variables over the context. */
-void evaluate_line_set(struct evaluate_line *line, struct arena *arena, const struct value *row);
+/* Makes the fields of a row (a map; other values as `value`) variables. Borrowed. */
+void evaluate_line_set(struct evaluate_line *line, const struct value *row);
 
 #endif

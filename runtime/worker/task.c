@@ -22,13 +22,10 @@
 #include "core/value.h"
 #include "runtime/storage/storage.h"
 #include "runtime/worker/job.h"
+#include "runtime/worker/places.h"
 #include "runtime/worker/services.h"
 
-#define FILE_SCHEME    "file://"
-#define NSFILE_SCHEME  "nsfile://"
-#define STORAGE_SCHEME "kestra://"
-#define FILES_FOLDER   "/_files/"
-#define WAIT_STEP      (50 * USEC_MSEC)
+#define WAIT_STEP (50 * USEC_MSEC)
 
 static struct job *job_of(const struct task_ctx *ctx)
 {
@@ -180,8 +177,8 @@ char *task_temp_path(struct task_ctx *ctx, const char *suffix, struct error *err
 
 bool task_is_file_uri(const char *text)
 {
-    return text != NULL && (str_starts(text, STORAGE_SCHEME) || str_starts(text, NSFILE_SCHEME) ||
-                            str_starts(text, FILE_SCHEME));
+    return text != NULL && (str_starts(text, "kestra://") || str_starts(text, "nsfile://") ||
+                            str_starts(text, "file://"));
 }
 
 static bool remember_stored(struct task_ctx *ctx, const char *path)
@@ -238,117 +235,19 @@ const char *task_store_bytes(
     return storage_path_uri(ctx->arena, path);
 }
 
-/* A place that a URI names. */
-struct place {
-    enum { PLACE_STORAGE, PLACE_NAMESPACE, PLACE_LOCAL } kind;
-    const char *namespace; /* NAMESPACE */
-    const char *path;
-};
-
-static bool find_place(const struct task_ctx *ctx,
-                       const char *uri,
-                       struct place *out,
-                       struct error *err)
-{
-    if (str_starts(uri, STORAGE_SCHEME)) {
-        const char *path = storage_uri_path(ctx->arena, uri);
-        if (path == NULL)
-            return error_set(err, ERR_INVALID, "'%s' is not a URI of the internal storage", uri);
-        const char *files = strstr(path, FILES_FOLDER);
-        *out = (struct place){ .kind = PLACE_STORAGE, .path = path };
-        if (files == NULL)
-            return true;
-        char *namespace = arena_strndup(ctx->arena, path, (size_t)(files - path));
-        for (char *at = namespace; *at != '\0'; at++)
-            if (*at == '/')
-                *at = '.';
-        *out = (struct place){ .kind = PLACE_NAMESPACE,
-                               .namespace = namespace,
-                               .path = files + strlen(FILES_FOLDER) };
-        return true;
-    }
-    bool is_nsfile = str_starts(uri, NSFILE_SCHEME);
-    if (!is_nsfile && !str_starts(uri, FILE_SCHEME))
-        return error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
-    const char *rest = uri + strlen(is_nsfile ? NSFILE_SCHEME : FILE_SCHEME);
-    size_t length = 0;
-    const char *decoded = url_decode(ctx->arena, rest, strlen(rest), false, &length);
-    const char *slash = strchr(decoded, '/');
-    if (slash == NULL || strlen(decoded) != length || strstr(decoded, "../") != NULL)
-        return error_set(err, ERR_INVALID, "'%s' is not the URI of a file", uri);
-    if (!is_nsfile) {
-        *out = (struct place){ .kind = PLACE_LOCAL, .path = slash };
-        return true;
-    }
-    *out = (struct place){
-        .kind = PLACE_NAMESPACE,
-        .namespace = slash == decoded
-                         ? ctx->namespace
-                         : arena_strndup(ctx->arena, decoded, (size_t)(slash - decoded)),
-        .path = slash + 1,
-    };
-    return true;
-}
-
-static int open_namespace_file(struct task_ctx *ctx, const struct place *place, struct error *err)
-{
-    const struct services *services = ctx->services;
-    struct file_entry entry;
-    if (!services->file_find(services->data, ctx->arena, place->namespace, place->path, 0, &entry,
-                             err))
-        return -1;
-    if (entry.is_folder) {
-        error_set(err, ERR_NOT_FOUND, "'%s' in namespace '%s' is a folder", place->path,
-                  place->namespace);
-        return -1;
-    }
-    return services->storage->ops->open(services->storage, entry.content, err);
-}
-
-/* Opens a local file, when that is allowed there. */
-static int open_local(const struct services *services, const char *path, struct error *err)
-{
-    if (services->allow_local_files && services->local_roots != NULL) {
-        for (const char *const *root = services->local_roots; *root != NULL; root++) {
-            size_t length = strlen(*root);
-            while (length > 0 && (*root)[length - 1] == '/')
-                length--;
-            if (strncmp(path, *root, length) != 0 || path[length] != '/')
-                continue;
-            AUTO_FD int folder = fs_open_folder(*root, err);
-            return folder < 0 ? -1
-                              : fs_open_beneath(folder, path + length + 1, O_RDONLY, 0,
-                                                FS_LINKS_BENEATH, err);
-        }
-    }
-    error_set(err, ERR_DENIED,
-              "local file '%s' is not below an allowed folder: see the setting 'files.localRoots'",
-              path);
-    return -1;
-}
-
 int task_open_file(struct task_ctx *ctx, const char *uri, struct error *err)
 {
-    const struct services *services = ctx->services;
     struct place place;
-    if (!find_place(ctx, uri, &place, err))
-        return -1;
-    switch (place.kind) {
-    case PLACE_STORAGE:
-        return services->storage->ops->open(services->storage, place.path, err);
-    case PLACE_NAMESPACE:
-        return open_namespace_file(ctx, &place, err);
-    case PLACE_LOCAL:
-        break;
-    }
-    return open_local(services, place.path, err);
+    return place_find(ctx->arena, ctx->namespace, uri, &place, err)
+               ? place_open(ctx->services, ctx->arena, &place, err)
+               : -1;
 }
 
 bool task_delete_file(struct task_ctx *ctx, const char *uri, bool *existed, struct error *err)
 {
     const struct services *services = ctx->services;
     struct place place;
-    if (!find_place(ctx, uri, &place, err))
+    if (!place_find(ctx->arena, ctx->namespace, uri, &place, err))
         return false;
     switch (place.kind) {
     case PLACE_STORAGE:

@@ -96,6 +96,7 @@ struct work *work_new(struct worker *worker, struct order *order)
     work->order = order;
     work->log_fd = -1;
     list_init(&work->link);
+    list_init(&work->member);
     job_init(&work->job);
     work->job.log = work_log;
     work->job.ctx.arena = order->arena;
@@ -189,7 +190,7 @@ void work_start(struct work *work)
         worker->answers.started(worker->answers.data, order->execution_id, order->run_id,
                                 order->attempt, worker->options.name);
     // What an earlier try of this very attempt left behind, before the server was killed.
-    if (work->job.owns_working_dir && order->attempt > 0) {
+    if (work->job.owns_working_dir) {
         struct error err = { 0 };
         if (!fs_remove_tree(work->job.ctx.working_dir, &err))
             log_warn("working directory cannot be emptied", LOG_ERR(&err));
@@ -242,67 +243,55 @@ static struct work *next_waiting(struct worker *worker, struct work *work)
     return next;
 }
 
-static void sweep_space(void *context);
+static void remove_gone(void *context)
+{
+    char *folder = context;
+    struct error err = { 0 };
+    if (!fs_remove_tree(folder, &err))
+        log_warn("working directories cannot be removed", LOG_ERR(&err));
+    free(folder);
+}
 
-struct sweep {
-    struct worker *worker;
-    char *execution_id;
-};
+/* Moves the folder of an execution away at once, since its name may be used again, by a restart. */
+static void remove_folder_later(struct worker *worker, const char *execution_id)
+{
+    const char *root = worker->options.services->work_root;
+    char *folder = NULL;
+    char *gone = NULL;
+    CHECK(asprintf(&folder, "%s/%s", root, execution_id) > 0);
+    CHECK(asprintf(&gone, "%s/.gone-%llu", root, (unsigned long long)worker->gone++) > 0);
+    bool is_moved = rename(folder, gone) == 0;
+    free(folder);
+    // A pool that takes no more leaves it to the next start.
+    if (!is_moved || !pool_submit(worker->sweeps, remove_gone, gone))
+        free(gone);
+}
 
-/* One reference less; forgets the execution with the last one. Called with the lock. */
-static void unref_space(struct worker *worker, const char *execution_id, struct space *space)
+void space_unref(struct worker *worker, const char *execution_id, struct space *space)
 {
     CHECK(space->refs > 0);
     space->refs--;
-    if (space->refs > 0 || !space->is_forgotten || space->is_sweeping)
+    if (space->refs > 0 || !space->is_forgotten)
         return;
-    if (space->has_folder && !worker->options.keep_folders) {
-        struct sweep *sweep = check_calloc(1, sizeof(*sweep));
-        sweep->worker = worker;
-        sweep->execution_id = check_strdup(execution_id);
-        space->is_sweeping = true;
-        if (pool_submit(worker->steps, sweep_space, sweep))
-            return;
-        free(sweep->execution_id); // stopping: the next start sweeps
-        free(sweep);
-    }
+    if (space->has_folder && !worker->options.keep_folders)
+        remove_folder_later(worker, execution_id);
     (void)map_remove(&worker->spaces, execution_id);
     redact_free(space->redact);
     free(space);
 }
 
-static void sweep_space(void *context)
-{
-    struct sweep *sweep = context;
-    struct worker *worker = sweep->worker;
-    char *folder = NULL;
-    CHECK(asprintf(&folder, "%s/%s", worker->options.services->work_root, sweep->execution_id) > 0);
-    struct error err = { 0 };
-    if (!fs_remove_tree(folder, &err))
-        log_warn("working directories cannot be removed", LOG_ERR(&err));
-    free(folder);
-    (void)pthread_mutex_lock(&worker->lock);
-    struct space *space = map_find(&worker->spaces, sweep->execution_id);
-    space->is_sweeping = false;
-    if (space->refs == 0) {
-        (void)map_remove(&worker->spaces, sweep->execution_id);
-        redact_free(space->redact);
-        free(space);
-    } else {
-        space->is_forgotten = false; // used again meanwhile, for example by a restart
-    }
-    (void)pthread_mutex_unlock(&worker->lock);
-    free(sweep->execution_id);
-    free(sweep);
-}
-
-/* In the loop when there was a timer, else anywhere. */
+/* The last that touches the worker. In the loop when there was a timer, else anywhere. */
 static void free_work(struct work *work)
 {
+    struct worker *worker = work->worker;
     buf_free(&work->streams[0].partial);
     buf_free(&work->streams[1].partial);
     order_free(work->order);
     free(work);
+    (void)pthread_mutex_lock(&worker->lock);
+    if (--worker->pending == 0)
+        (void)pthread_cond_broadcast(&worker->idle);
+    (void)pthread_mutex_unlock(&worker->lock);
 }
 
 static void free_timed(void *context)
@@ -335,9 +324,9 @@ void work_release(struct work *work)
     struct work *next = next_waiting(worker, work);
     if (work->space != NULL) {
         work->space->has_folder |= work->job.has_working_dir || work->job.has_scratch;
-        unref_space(worker, work->order->execution_id, work->space);
+        space_unref(worker, work->order->execution_id, work->space);
     }
-    worker->pending--;
+    list_remove(&work->member);
     (void)pthread_mutex_unlock(&worker->lock);
 
     if (next != NULL)

@@ -38,7 +38,6 @@ struct space {
     unsigned refs;     /* works and others that use it */
     bool is_forgotten; /* goes with the last reference */
     bool has_folder;   /* <work root>/<execution id> was made */
-    bool is_sweeping;  /* the folder is being removed */
 };
 
 struct worker {
@@ -49,10 +48,13 @@ struct worker {
     struct loop *loop;
     pthread_t thread;
     struct pool *calls;
-    struct pool *steps; /* short: preparing and finishing processes, EVALUATE */
+    struct pool *steps;  /* short: preparing and finishing processes, EVALUATE */
+    struct pool *sweeps; /* removing folders */
 
     pthread_mutex_t lock;
-    struct map works;    /* "<run>/<attempt>" -> struct work */
+    pthread_cond_t idle; /* nothing is pending */
+    struct map works;    /* "<run>/<attempt>" -> struct work, of those that have an attempt */
+    struct list all;     /* every work */
     struct map spaces;   /* execution id -> struct space */
     struct list waiting; /* processes without a slot */
     size_t waiting_count;
@@ -60,6 +62,7 @@ struct worker {
     size_t slots_used;
     bool is_stopping;
     bool has_stopped;
+    uint64_t gone; /* folders that were moved away to be removed */
 };
 
 struct stream {
@@ -73,7 +76,8 @@ struct work {
     struct order *order;
     struct space *space;
     char key[64];
-    struct list link; /* in worker->waiting */
+    struct list link;   /* in worker->waiting */
+    struct list member; /* of worker->all */
     bool has_slot;
     bool is_registered; /* in worker->works */
     bool is_in_loop;
@@ -127,6 +131,9 @@ void work_end(struct work *work);
 /* After an answer that leaves the attempt open (remote job), or without any. */
 void work_release(struct work *work);
 void work_fail(struct work *work, const struct error *err);
+
+/* One reference less; with the last one a forgotten execution goes. Called with the lock. */
+void space_unref(struct worker *worker, const char *execution_id, struct space *space);
 
 /* Has fn(work) called on the loop, or on a pool. */
 void work_post(struct work *work, loop_fn *fn);

@@ -21,10 +21,10 @@
 #include "runtime/worker/orders.h"
 
 struct arena;
+struct buf;
 struct error;
 struct logstore;
 struct plugin_set;
-struct redact;
 struct services;
 struct worker;
 
@@ -50,7 +50,10 @@ struct worker_options {
  */
 struct worker *worker_new(const struct worker_options *options, struct error *err);
 
-/* Where answers go; before the first order. */
+/*
+ * Where answers go; before the first order, once services can be asked. Removes folders of
+ * executions that are over.
+ */
 void worker_connect(struct worker *worker, const struct worker_answers *answers);
 
 /* For driver_config. */
@@ -64,12 +67,12 @@ void worker_free(struct worker *worker);
 /* A text that must not appear in logs of an execution; for engine_world.mask. Any thread. */
 void worker_mask(void *worker, const char *execution_id, const char *text, size_t length);
 
-/*
- * What is masked in logs of an execution, to be given back with worker_release_secrets(); never
- * NULL. Any thread.
- */
-struct redact *worker_secrets(struct worker *worker, const char *execution_id);
-void worker_release_secrets(struct worker *worker, const char *execution_id);
+/* redact_apply() with what is to be masked in logs of an execution. Any thread. */
+bool worker_redact(struct worker *worker,
+                   const char *execution_id,
+                   const char *text,
+                   size_t length,
+                   struct buf *out);
 
 struct worker_counts {
     size_t pending; /* orders taken and not done */
