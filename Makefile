@@ -23,7 +23,7 @@ Q := $(if $(V),,@)
 
 PACKAGES := libgit2 yaml-0.1 jansson sqlite3 libcurl libmicrohttpd libcrypto libpcre2-8 libarchive libzstd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ljq -lonig -lpthread -lm
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ljq -lonig -lunistring -lpthread -lm
 
 # Folders of the library, in the order of the layers.
 FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/scheduler \
@@ -65,6 +65,17 @@ unit: $(BUILD)/unit ## Unit tests (TEST=prefix of a group or test)
 
 suites: $(BUILD)/suites ## Conformance suites of interfaces with several back ends
 	$(Q)$(BUILD)/suites $(TEST)
+
+# Cases of the expression language, next to the checkout or given.
+CASES ?= ../shared/spec/expression-cases.json
+
+$(BUILD)/expressions: $(BUILD)/tests/expressions/run.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+expressions: $(BUILD)/expressions ## The table of expression cases (CASES=FILE)
+	$(Q)$(BUILD)/expressions $(CASES)
+.PHONY: expressions
+-include $(BUILD)/tests/expressions/run.d
 
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
