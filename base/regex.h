@@ -2,15 +2,19 @@
 /*
  * Regular expressions over UTF-8 text; the only user of PCRE2.
  *
- * Patterns are written for the Java flavour; PCRE2 in UTF mode covers what flows use, and `\d \w
- * \s` stay ASCII. No pattern can hang or exhaust the process: matching has step and depth limits.
+ * Patterns are written for the Java flavour: \p{Alpha}, \uXXXX, (?u) and the like are translated,
+ * and `\d \w \s \b` stay ASCII unless the pattern asks for (?U). Not supported: intersections of
+ * character classes ([a-z&&[^b]]) and Unicode blocks (\p{InGreek}). No pattern can hang or exhaust
+ * the process: matching has step and depth limits.
  */
 #ifndef BASE_REGEX_H
 #define BASE_REGEX_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+struct buf;
 struct error;
 struct regex;
 
@@ -62,5 +66,42 @@ size_t regex_groups(const struct regex *regex);
 
 /* Number of a named group, 0 when there is none. */
 size_t regex_group_named(const struct regex *regex, const char *name, size_t length);
+
+/*
+ * Walks the matches of one text, in order: regex_search_begin(), regex_search_next() until it does
+ * not match, regex_search_end(). Cheaper than regex_find() in a loop, which looks at the whole text
+ * each time. The text is borrowed until the end.
+ */
+struct regex_search {
+    const struct regex *regex;
+    const char *text;
+    size_t length;
+    size_t from;   /* where the next match is searched */
+    uint64_t cost; /* grows with the work done, for budgets: 1 per match, far more for hard ones */
+    bool is_done;
+    void *match; /* working memory of PCRE2 */
+    void *limits;
+};
+
+/* Only regex_search_end() may follow when the answer is false: the text is not UTF-8. */
+bool regex_search_begin(struct regex_search *search,
+                        const struct regex *regex,
+                        const char *text,
+                        size_t length);
+
+/* The next match; behind an empty one the search goes on one character later. */
+enum regex_result regex_search_next(struct regex_search *search,
+                                    struct regex_span *spans,
+                                    size_t spans_max);
+
+void regex_search_end(struct regex_search *search);
+
+/*
+ * Appends a pattern of the Java flavour in that of PCRE2. *unicode tells whether the pattern asks
+ * for \d \w \s \b of all scripts.
+ * Errors   ERR_INVALID
+ */
+bool regex_translate(
+    struct buf *out, const char *pattern, size_t length, bool *unicode, struct error *err);
 
 #endif
