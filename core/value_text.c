@@ -178,7 +178,8 @@ static void write_decimal(struct writer *writer, const struct value *value)
     const char *bytes = value->string.bytes;
     size_t digits = (size_t)(exponent - bytes);
     const char *point = memchr(bytes, '.', digits);
-    long zeros = strtol(exponent + 1, NULL, 10);
+    bool is_zero = strspn(bytes, "-0.") == digits;
+    long zeros = is_zero ? 0 : strtol(exponent + 1, NULL, 10);
     if (point == NULL) {
         buf_add(writer->buf, bytes, digits);
     } else {
