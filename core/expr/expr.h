@@ -21,7 +21,12 @@ struct expr;
 struct expr_cache;
 struct value;
 
-/* Why an evaluation failed; err->code is ERR_INVALID except for EXPR_NEEDS (ERR_UNAVAILABLE). */
+/*
+ * Why an evaluation failed; err->code is ERR_INVALID except for EXPR_NEEDS (ERR_UNAVAILABLE).
+ *
+ * Texts: "Unable to find `NAME` used in the expression `TEMPLATE` at line N" for what is undefined,
+ * "… (TEMPLATE:N)" for the others; err->line and err->column say where in the template.
+ */
 enum expr_failure {
     EXPR_OK,
     EXPR_SYNTAX,
@@ -65,8 +70,12 @@ struct expr_env {
     struct expr_cache *cache;     /* compiled templates; may be NULL (compiles each time) */
     usec_t now;                   /* for now() and friends */
     const char *zone;             /* default time zone, IANA name; NULL is UTC */
-    uint64_t seed;                /* for randomInt(), uuid() …: same seed, same result */
-    enum expr_failure failure;    /* out: why the last call failed */
+    /*
+     * For randomInt(), uuid() …: same seed, same result. Moves on when a rendering has drawn from
+     * it, so that the next one draws other numbers. encrypt() and randomPort() do not use it.
+     */
+    uint64_t seed;
+    enum expr_failure failure; /* out: why the last call failed */
 };
 
 /* Does the text hold anything to evaluate? A text without '{' never does. */
