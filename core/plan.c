@@ -107,10 +107,6 @@ void plan_write_canonical(struct buf *out, const struct plan *plan)
     for
         VEC_EACH(impact, &plan->impacts)
     buf_printf(out, "impact %s %s\n", impact->code, impact->text);
-    const struct plan_hold *hold;
-    for
-        VEC_EACH(hold, &plan->holds)
-    buf_printf(out, "hold %s %s\n", hold->code, hold->text);
     const struct diag *diag;
     for
         VEC_EACH(diag, &plan->findings.all)

@@ -19,6 +19,7 @@
 
 struct arena;
 struct buf;
+struct planner;
 struct value;
 
 enum plan_action {
@@ -104,6 +105,7 @@ struct plan_impact {
     const char *text;      /* one sentence */
     struct plan_place *places;
     size_t places_count;
+    size_t places_more; /* not listed */
 };
 
 /* Why a plan may not be applied as it is. */
@@ -113,9 +115,10 @@ struct plan_hold {
 };
 
 struct plan {
-    struct arena *arena;
-    const char *source; /* name of the source */
-    const char *shown;  /* address of the repository */
+    struct arena *arena;        /* owns the plan itself */
+    VEC(struct arena *) arenas; /* own the rest of what it points to */
+    const char *source;         /* name of the source */
+    const char *shown;          /* address of the repository */
     const char *branch;
     const struct git_commit_info *base; /* applied last; NULL: nothing yet */
     struct git_commit_info head;
@@ -125,9 +128,10 @@ struct plan {
     VEC(struct plan_impact) impacts; /* warnings first */
     VEC(struct plan_hold) holds;
     struct diag_list findings;
-    size_t files;     /* of the repository that were looked at */
-    size_t unchanged; /* objects of the source that stay as they are; SIZE_MAX not counted */
-    char digest[65];  /* SHA-256 hex; plan_seal() */
+    size_t files;            /* of the repository that were looked at */
+    size_t unchanged;        /* objects of the source that stay as they are; SIZE_MAX not counted */
+    char digest[65];         /* SHA-256 hex; plan_seal() */
+    struct planner *planner; /* how it was made, for its apply; the reconciler's */
 };
 
 /* Counts by what happens to the runtime: TAKE, MOVE and FORGET change nothing there. */
@@ -151,7 +155,8 @@ void plan_seal(struct plan *plan);
 /*
  * The canonical bytes: one line per fact, in a fixed order. Contains what the plan was made from
  * (commit, tree, revisions and digests of live objects) and what it does (keys, actions, digests);
- * nothing that depends on the time of day.
+ * nothing that depends on the time of day, and not what holds the plan back: a window that opens
+ * must not make it another plan.
  */
 void plan_write_canonical(struct buf *out, const struct plan *plan);
 

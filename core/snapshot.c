@@ -13,9 +13,6 @@
 /* First byte of a note about an entry; another form of body gets another one. */
 #define INVENTORY_FORM "1"
 
-/* References kept per object; a flow with more has its first ones kept. */
-#define INVENTORY_REFS_MAX 4096U
-
 static const char *const kind_names[OBJECT_KINDS] = {
     [OBJECT_KV] = "kv",
     [OBJECT_FILE] = "file",
@@ -87,7 +84,9 @@ void inventory_write(struct buf *out, const struct inventory_entry *entry)
     buf_put_int(out, entry->line);
     buf_printf(out, "\t%s\t%s\t", oid_format(&entry->blob, hex), entry->digest);
     buf_put_int(out, entry->revision);
-    for (size_t i = 0; i < entry->refs_count && i < INVENTORY_REFS_MAX; i++)
+    buf_putc(out, '\t');
+    buf_put_int(out, entry->ttl);
+    for (size_t i = 0; i < entry->refs_count && i < OBJECT_REFS_MAX; i++)
         buf_printf(out, "\n%s", entry->refs[i]);
 }
 
@@ -96,7 +95,7 @@ bool inventory_read(struct arena *arena,
                     size_t length,
                     struct inventory_entry *out)
 {
-    enum { FORM, KEY, PATH, LINE, BLOB, DIGEST, REVISION, FIELDS };
+    enum { FORM, KEY, PATH, LINE, BLOB, DIGEST, REVISION, TTL, FIELDS };
     const char *fields[FIELDS];
     const char *end = body + length;
     const char *line_end = memchr(body, '\n', length);
@@ -118,7 +117,8 @@ bool inventory_read(struct arena *arena,
         !object_key_parse(arena, fields[KEY], &entry.key) ||
         !str_to_int(fields[LINE], 0, UINT32_MAX, &line) ||
         !oid_parse(fields[BLOB], strlen(fields[BLOB]), &entry.blob) ||
-        !str_to_int(fields[REVISION], 0, INT64_MAX, &entry.revision))
+        !str_to_int(fields[REVISION], 0, INT64_MAX, &entry.revision) ||
+        !str_to_int(fields[TTL], 0, INT64_MAX, &entry.ttl))
         return false;
     entry.line = (uint32_t)line;
     VEC(const char *) refs = { 0 };
@@ -135,16 +135,16 @@ bool inventory_read(struct arena *arena,
     return true;
 }
 
-char *object_kv_digest(
-    struct arena *arena, const char *type, const char *description, usec_t ttl, const char *value)
+char *object_kv_digest(struct arena *arena,
+                       const char *type,
+                       const char *description,
+                       const char *value)
 {
     struct buf text = { 0 };
     buf_puts(&text, type);
     buf_putc(&text, '\n');
     buf_puts(&text, description == NULL ? "" : description);
     buf_putc(&text, '\0');
-    buf_put_int(&text, ttl == USEC_NEVER ? -1 : ttl);
-    buf_putc(&text, '\n');
     buf_puts(&text, value);
     char *hex = digest_sha256_hex(arena, text.bytes, text.length);
     buf_free(&text);

@@ -23,6 +23,9 @@ struct value;
 enum object_kind { OBJECT_KV, OBJECT_FILE, OBJECT_FLOW };
 #define OBJECT_KINDS 3
 
+/* References kept of one object; nothing needs more, and all of them are compared. */
+#define OBJECT_REFS_MAX 2000U
+
 /* "kv", "file", "flow". */
 const char *object_kind_name(enum object_kind kind);
 
@@ -88,7 +91,8 @@ struct live_object {
     const char *digest; /* as desired_object.digest */
     const char *text;   /* flow: source; KV: value as JSON; else NULL, also when not asked for */
     size_t length;
-    int64_t revision;
+    int64_t revision;      /* 0: it is not deployed */
+    int64_t last_revision; /* also of deleted ones: a save makes the next; 0 none */
     bool disabled;
     usec_t updated_at;
     const char *actor;   /* who changed it last */
@@ -104,6 +108,7 @@ struct inventory_entry {
     struct oid blob;
     const char *digest;
     int64_t revision;        /* that the apply made */
+    usec_t ttl;              /* KV: USEC_NEVER none */
     const char *const *refs; /* keys of the notes about its references */
     size_t refs_count;
 };
@@ -116,9 +121,12 @@ bool inventory_read(struct arena *arena,
                     struct inventory_entry *out);
 
 /*
- * Digest of a KV entry: type, description, time to live and value. `value` is JSON text.
+ * Digest of a KV entry: type, description and value as JSON text. The time to live is not part of
+ * it: of a live entry only its end is known.
  */
-char *object_kv_digest(
-    struct arena *arena, const char *type, const char *description, usec_t ttl, const char *value);
+char *object_kv_digest(struct arena *arena,
+                       const char *type,
+                       const char *description,
+                       const char *value);
 
 #endif

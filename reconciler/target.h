@@ -80,10 +80,8 @@ struct target_ops {
     void (*end)(struct target *target);
 
     /*
-     * A live object, with its text when asked for. revision 0: the latest that is not deleted;
-     * otherwise that revision of a flow.
-     *
-     * Errors  ERR_NOT_FOUND  there is none
+     * A live object, with its text when asked for. revision 0: the latest; otherwise that revision
+     * of a flow. When there is none, or it is deleted, out->revision is 0.
      */
     bool (*live)(struct target *target,
                  struct arena *arena,
@@ -92,12 +90,6 @@ struct target_ops {
                  bool with_text,
                  struct live_object *out,
                  struct error *err);
-
-    /* Revision that a save would make: one more than the last, deleted ones included. */
-    bool (*next_revision)(struct target *target,
-                          const struct object_key *key,
-                          int64_t *out,
-                          struct error *err);
 
     /* Errors: ERR_NOT_FOUND */
     bool (*note)(struct target *target,
