@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "core/expr/expr.h"
 
 struct flow *flow_ref(struct flow *flow)
 {
@@ -18,6 +19,7 @@ void flow_unref(struct flow *flow)
     if (flow == NULL || atomic_fetch_sub_explicit(&flow->refs, 1, memory_order_acq_rel) != 1)
         return;
     map_free(&flow->tasks_by_id);
+    expr_cache_free(flow->cache);
     arena_free(flow->arena);
 }
 

@@ -350,9 +350,8 @@ static bool check_shape(struct flow_parser *parser,
         return false;
     const struct prop *const tables[] = { input_common_props,
                                           input_type_props((enum input_type) * type), NULL };
-    const char *owner =
-        arena_printf(parser->scope.scratch, "input type '%s'", input_type_words[*type]);
-    check_map(&parser->scope, tables, map, path, (struct check_owner){ .text = owner });
+    check_map(&parser->scope, tables, map, path,
+              (struct check_owner){ .kind = "input type", .name = input_type_words[*type] });
     return true;
 }
 

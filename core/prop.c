@@ -15,14 +15,20 @@
 #include "core/words.h"
 #include "core/yaml.h"
 
+/* Most names differ in their first character. */
+static bool is_same(const char *a, const char *b)
+{
+    return a[0] == b[0] && strcmp(a, b) == 0;
+}
+
 const struct prop *prop_find(const struct prop *table, const char *name)
 {
     for (const struct prop *prop = table; prop->name != NULL; prop++) {
-        if (strcmp(prop->name, name) == 0)
+        if (is_same(prop->name, name))
             return prop;
     }
     for (const struct prop *prop = table; prop->name != NULL; prop++) {
-        if (prop->alias != NULL && strcmp(prop->alias, name) == 0)
+        if (prop->alias != NULL && is_same(prop->alias, name))
             return prop;
     }
     return NULL;
@@ -44,7 +50,9 @@ static void put_path(struct buf *out, const struct doc_path *path)
         return;
     put_path(out, path->parent);
     if (path->key == NULL) {
-        buf_printf(out, "[%zu]", path->index);
+        buf_putc(out, '[');
+        buf_put_int(out, (int64_t)path->index);
+        buf_putc(out, ']');
         return;
     }
     if (out->length > 0 && path->key[0] != '\0')

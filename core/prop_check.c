@@ -43,6 +43,23 @@ static void constraint(const struct check_scope *scope,
 
 /* ---- unknown and missing properties ---- */
 
+static const char *owner_text(struct arena *arena, struct check_owner owner)
+{
+    if (owner.text != NULL)
+        return owner.text;
+    if (owner.plugin != NULL)
+        return arena_printf(arena, "%s type '%s'", plugin_role_name(owner.plugin->role),
+                            owner.plugin->id);
+    return owner.kind == NULL ? arena_printf(arena, "'%s'", owner.name)
+                              : arena_printf(arena, "%s '%s'", owner.kind, owner.name);
+}
+
+static void see_docs(struct arena *arena, struct diag *diag, struct check_owner owner)
+{
+    if (owner.plugin != NULL)
+        diag->see = arena_printf(arena, "weir docs %s", owner.plugin->id);
+}
+
 static size_t collect_names(const struct prop *const *tables, const char *names[NAMES_MAX])
 {
     size_t count = 0;
@@ -66,8 +83,9 @@ static void unknown_property(const struct check_scope *scope,
     const char *names[NAMES_MAX];
     size_t count = collect_names(tables, names);
     const char *where = doc_path_key(arena, path, member->key);
+    const char *whose = owner_text(arena, owner);
     struct diag *diag = diag_add(scope->findings, DIAG_ERROR, DIAG_TYPE, "unknown-property", map,
-                                 where, "unknown property '%s' of %s", member->key, owner.text);
+                                 where, "unknown property '%s' of %s", member->key, whose);
     diag_point(diag, member);
 
     struct buf known = { 0 };
@@ -75,14 +93,13 @@ static void unknown_property(const struct check_scope *scope,
         buf_printf(&known, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
     diag->api =
         arena_printf(arena, "Unrecognized field \"%s\" of %s at '%s', known properties: [%s]",
-                     member->key, owner.text, where, buf_text(&known));
+                     member->key, whose, where, buf_text(&known));
     buf_free(&known);
 
     const char *nearest = str_nearest(member->key, names, count);
     if (nearest != NULL)
         diag->advice = arena_printf(arena, "did you mean '%s'?", nearest);
-    if (owner.type != NULL)
-        diag->see = arena_printf(arena, "weir docs %s", owner.type);
+    see_docs(arena, diag, owner);
 }
 
 static void missing_property(const struct check_scope *scope,
@@ -94,10 +111,9 @@ static void missing_property(const struct check_scope *scope,
     struct arena *arena = scope->findings->arena;
     const char *where = doc_path_key(arena, path, prop->name);
     struct diag *diag = diag_add(scope->findings, DIAG_ERROR, DIAG_CONSTRAINT, "missing-property",
-                                 map, where, "%s needs '%s'", owner.text, prop->name);
+                                 map, where, "%s needs '%s'", owner_text(arena, owner), prop->name);
     diag->api = (prop->flags & PROP_NOT_EMPTY) != 0 ? "must not be empty" : "must not be null";
-    if (owner.type != NULL)
-        diag->see = arena_printf(arena, "weir docs %s", owner.type);
+    see_docs(arena, diag, owner);
 }
 
 static void deprecated_property(const struct check_scope *scope,
@@ -313,8 +329,7 @@ static void check_object(const struct check_scope *scope,
                          const struct doc_path *path)
 {
     const struct prop *const tables[] = { prop->object, NULL };
-    const char *text = arena_printf(scope->scratch, "'%s'", prop->name);
-    check_map(scope, tables, map, path, (struct check_owner){ .text = text });
+    check_map(scope, tables, map, path, (struct check_owner){ .name = prop->name });
 }
 
 static void check_objects(const struct check_scope *scope,
@@ -433,8 +448,10 @@ static void check_value(const struct check_scope *scope,
                         const struct doc_path *path)
 {
     if ((prop->flags & (PROP_EXPR | PROP_RAW)) != 0 && value_is_string(value) &&
-        prop_is_dynamic(value->string.bytes))
+        prop_is_dynamic(value->string.bytes)) {
+        check_expression(scope, value, path);
         return;
+    }
     switch (kind) {
     case PROP_STRING:
         check_text(scope, prop, value, path);
@@ -449,6 +466,8 @@ static void check_value(const struct check_scope *scope,
         check_scalar(scope, prop, kind, value, path);
         return;
     case PROP_ANY:
+        if ((prop->flags & PROP_EXPR) != 0)
+            check_expression_tree(scope, value, path);
         return;
     case PROP_LIST:
         if (value_is_list(value))
@@ -635,12 +654,9 @@ void check_properties(const struct check_scope *scope,
                       const struct doc_path *path)
 {
     struct prop_tables tables = plugin_tables(plugin);
-    const char *text =
-        arena_printf(scope->scratch, "%s type '%s'", plugin_role_name(plugin->role), plugin->id);
     struct check_scope inner = *scope;
     inner.lenient = scope->lenient || (plugin->flags & PLUGIN_OPEN) != 0;
-    check_map(&inner, tables.items, map, path,
-              (struct check_owner){ .text = text, .type = plugin->id });
+    check_map(&inner, tables.items, map, path, (struct check_owner){ .plugin = plugin });
 }
 
 const struct plugin *check_typed(const struct check_scope *scope,

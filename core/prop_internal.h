@@ -35,10 +35,12 @@ struct check_scope {
     struct arena *scratch; /* for what is needed during one check only */
 };
 
-/* Who owns the mapping under check. */
+/* Who owns the mapping under check; put into words only when there is a finding. */
 struct check_owner {
-    const char *text; /* "task type 'io.…'" or "flow" */
-    const char *type; /* for "weir docs TYPE", NULL none */
+    const char *text;            /* "a flow", NULL: see below */
+    const struct plugin *plugin; /* "task type 'io.…'", NULL: see below */
+    const char *kind;            /* "input type" of `name`, or NULL: 'name' alone */
+    const char *name;
 };
 
 void check_map(const struct check_scope *scope,
@@ -72,6 +74,16 @@ void check_properties(const struct check_scope *scope,
 void check_labels(const struct check_scope *scope,
                   const struct value *labels,
                   const struct doc_path *path);
+
+/* Warns about a text whose expressions have mistakes. */
+void check_expression(const struct check_scope *scope,
+                      const struct value *value,
+                      const struct doc_path *path);
+
+/* As above for every text below a value. */
+void check_expression_tree(const struct check_scope *scope,
+                           const struct value *value,
+                           const struct doc_path *path);
 
 /* A finding of stage DIAG_SYNTAX: the value has the wrong shape. */
 void check_shape_error(const struct check_scope *scope,

@@ -26,6 +26,8 @@ static struct value_builder typed(struct arena *arena, const char *type)
 /* {"type": ["a", "b"]} of a NULL-terminated list. */
 static struct value_builder typed_any(struct arena *arena, const char *const *types)
 {
+    if (types[1] == NULL)
+        return typed(arena, types[0]);
     struct value_builder list = value_build(arena);
     for (size_t i = 0; types[i] != NULL; i++)
         value_add(&list, text(arena, types[i]));

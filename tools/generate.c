@@ -70,9 +70,9 @@ static void write_schemas(struct generator *generator)
 {
     schema_write(&generator->out, schema_flow(generator->arena, plugins()));
     save(generator, "schemas", "flow.json");
-    schema_write(&generator->out, schema_table(generator->arena, "weir/repository.json",
-                                               "What a repository deploys: weir.yaml",
-                                               repo_config_props));
+    schema_write(&generator->out,
+                 schema_table(generator->arena, "weir/repository.json",
+                              "What a repository deploys: weir.yaml", repo_config_props));
     save(generator, "schemas", "repository.json");
     schema_write(&generator->out, schema_settings(generator->arena, settings));
     save(generator, "schemas", "config.json");
