@@ -175,7 +175,6 @@ static bool s3_call(struct storage_s3 *s3,
 
     struct http_fields headers = { 0 };
     http_fields_add(arena, &headers, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-    http_fields_add(arena, &headers, "Expect", NULL);
     if (call->header != NULL)
         http_fields_add(arena, &headers, call->header->name, call->header->value);
 
