@@ -10,6 +10,9 @@
 // clang-format off
 #define PLUGINS(X)                                                                                 \
     /* runtime/tasks */                                                                            \
+    X(task_execution_count)                                                                        \
+    X(task_execution_purge)                                                                        \
+    X(task_execution_resume)                                                                       \
     X(task_http_download)                                                                          \
     X(task_http_request)                                                                           \
     X(task_http_sse)                                                                               \
@@ -19,6 +22,27 @@
     X(task_kv_purge)                                                                               \
     X(task_kv_put)                                                                                 \
     X(task_kv_set)                                                                                 \
+    X(task_log_fetch)                                                                              \
+    X(task_log_purge)                                                                              \
+    X(task_namespace_delete)                                                                       \
+    X(task_namespace_download)                                                                     \
+    X(task_namespace_purge)                                                                        \
+    X(task_namespace_upload)                                                                       \
+    X(task_state_delete)                                                                           \
+    X(task_state_get)                                                                              \
+    X(task_state_set)                                                                              \
+    X(task_storage_concat)                                                                         \
+    X(task_storage_deduplicate)                                                                    \
+    X(task_storage_delete)                                                                         \
+    X(task_storage_filter)                                                                         \
+    X(task_storage_local_files)                                                                    \
+    X(task_storage_purge)                                                                          \
+    X(task_storage_purge_execution)                                                                \
+    X(task_storage_reverse)                                                                        \
+    X(task_storage_size)                                                                           \
+    X(task_storage_split)                                                                          \
+    X(task_storage_write)                                                                          \
+    X(task_trigger_toggle)                                                                         \
     /* runtime/triggers */                                                                         \
     X(trigger_flow)                                                                                \
     X(trigger_schedule)                                                                            \

@@ -115,7 +115,7 @@ struct services {
      *     execution.count    {flows?: [{namespace, flowId}], namespaces?, states?, startDate?,
      *                        endDate?} -> {results: [{namespace, flowId, count}], total}; a flow
      *                        without executions counts 0, a namespace counts by its flows
-     *     execution.find     {namespace? (prefix), flowId?, states?, startDate?, endDate?, limit}
+     *     execution.find     {namespace? (prefix), flowId?, states?, startDate?, endDate?, offset, limit}
      *                        -> {executions: [{id, namespace, flowId}]}; terminated ones, oldest
      *                        first
      *     execution.purge    {ids, purgeExecution, purgeLog, purgeMetric} -> {executions, logs,
