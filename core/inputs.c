@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "core/expr/expr.h"
 #include "core/value.h"
 
@@ -462,6 +463,63 @@ const struct value *outputs_resolve(const struct inputs_request *request,
         value_put(&outputs, output->id, stored);
     }
     return value_build_map(&outputs);
+}
+
+/* ---- inputs of a document ---- */
+
+typedef VEC(struct flow_input) input_vec;
+
+static const struct value *not_null(const struct value *value)
+{
+    return value_is_null(value) ? NULL : value;
+}
+
+static void read_inputs(struct arena *arena,
+                        const struct value *list,
+                        const char *form,
+                        input_vec *out)
+{
+    for (size_t i = 0; i < value_count(list) && out->count < INPUTS_MAX; i++) {
+        const struct value *map = value_item(list, i);
+        const char *id = value_get_text(map, "id", value_get_text(map, "name", NULL));
+        enum input_type type;
+        if (id == NULL || !input_type_parse(value_get_text(map, "type", ""), &type))
+            continue;
+        if (form != NULL)
+            id = arena_printf(arena, "%s.%s", form, id);
+        if (type == INPUT_FORM) {
+            if (form == NULL)
+                read_inputs(arena, value_get(map, "inputs"), id, out);
+            continue;
+        }
+
+        const struct value *depends = value_get(map, "dependsOn");
+        struct flow_input *input = VEC_PUSH_ARENA(arena, out);
+        *input = (struct flow_input){
+            .id = id,
+            .type = type,
+            .item_type = INPUT_STRING,
+            .required = value_get_bool(map, "required", true),
+            .defaults = not_null(value_get(map, "defaults")),
+            .values = not_null(value_get(map, "values")),
+            .expression = value_get_text(map, "expression", NULL),
+            .validator = value_get_text(map, "validator", NULL),
+            .depends_on = not_null(value_get(depends, "inputs")),
+            .condition = value_get_text(depends, "condition", NULL),
+            .doc = map,
+        };
+        (void)input_type_parse(value_get_text(map, "itemType", ""), &input->item_type);
+        if (input->values == NULL && type == INPUT_MULTISELECT)
+            input->values = not_null(value_get(map, "options"));
+    }
+}
+
+struct flow_input *inputs_of(struct arena *arena, const struct value *list, size_t *count)
+{
+    input_vec found = { 0 };
+    read_inputs(arena, list, NULL, &found);
+    *count = found.count;
+    return found.items;
 }
 
 /* ---- checks ---- */

@@ -134,6 +134,12 @@ bool input_type_parse(const char *name, enum input_type *out);
 /* May be an element of ARRAY and MULTISELECT? */
 bool input_type_is_item(enum input_type type);
 
+/*
+ * Inputs as they stand in a document (Pause.onResume, Approval.inputs), read without checks: what
+ * has no known type is left out. FORM members are flattened. *count receives their number.
+ */
+struct flow_input *inputs_of(struct arena *arena, const struct value *list, size_t *count);
+
 /* ---- checks ---- */
 
 struct check_result {

@@ -168,13 +168,19 @@ static const struct value *convert_secret(struct conversion *c,
     const struct value *clear = convert_string(c, value, text, err);
     if (clear == NULL)
         return NULL;
+    static const char no_key[] =
+        "Unable to use a `SECRET` input/output as encryption is not configured";
     if (c->request == NULL || c->request->encrypt == NULL) {
-        error_set(err, ERR_INVALID,
-                  "Unable to use a `SECRET` input/output as encryption is not configured");
+        error_set(err, ERR_INVALID, "%s", no_key);
         return NULL;
     }
     c->shown = clear;
-    return c->request->encrypt(c->request->encrypt_data, c->arena, clear, err);
+    struct error cause = { 0 };
+    const struct value *stored =
+        c->request->encrypt(c->request->encrypt_data, c->arena, clear, &cause);
+    if (stored == NULL)
+        error_set(err, ERR_INVALID, "%s: %s", no_key, cause.text);
+    return stored;
 }
 
 /* ---- numbers and booleans ---- */
