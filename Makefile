@@ -94,6 +94,9 @@ check-generated: $(BUILD)/tools/generate
 	$(Q)rm -rf $(BUILD)/generated && $(BUILD)/tools/generate $(BUILD)/generated
 	$(Q)tools/check-generated.sh $(BUILD)/generated
 
+check-plugins:
+	$(Q)tools/check-plugins.sh
+
 check-layers:
 	$(Q)awk -f tools/check-layers.awk $$(git ls-files 'base/*.[ch]' 'core/*.[ch]' 'agent/*.[ch]' \
 	  'reconciler/*.[ch]' 'runtime/*.[ch]')
@@ -138,5 +141,5 @@ clean: ## Remove everything built
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites generate check-generated format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
+.PHONY: all help unit suites generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
 .DELETE_ON_ERROR:
