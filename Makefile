@@ -110,7 +110,7 @@ check-headers:
 
 tidy: ## Run clang-tidy over everything
 	$(Q)git ls-files 'base/*.c' 'core/*.c' 'agent/*.c' 'reconciler/*.c' 'runtime/*.c' 'cli/*.c' | \
-	  xargs -P$$(nproc) -n8 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null -- $(CSTD) $(PKG_CFLAGS)
+	  xargs -P$$(nproc) -n8 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(CSTD) $(PKG_CFLAGS) 2>/dev/null' tidy
 
 e2e: $(BUILD)/weir ## End-to-end tests with pytest (TEST=expression)
 	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
@@ -136,10 +136,19 @@ bench: $(BUILD)/weir $(BUILD)/bench/load $(BUILD)/bench/hook_limit ## Measure (B
 	  /usr/bin/python3 bench/run $(BENCH) $(if $(JSON),--json) $(if $(QUICK),--quick) \
 	  --rounds $(or $(ROUNDS),5)
 
+# Limits of the machine: bare system calls and libraries, each beside the same through base/.
+PROBES := spawn commit answer capture
+$(PROBES:%=$(BUILD)/bench/%): $(BUILD)/bench/%: bench/probes/%.c bench/probes/probe.h $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< $(BUILD)/libweir.a $(PKG_LIBS)
+
+probes: $(PROBES:%=$(BUILD)/bench/%) ## Limits of this machine as JSON lines (PROBES="spawn commit" ROUNDS=5)
+	$(Q)for probe in $^; do $$probe $(or $(ROUNDS),5) || exit 1; done
+
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
+.PHONY: all help unit suites generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench probes clean
 .DELETE_ON_ERROR:
