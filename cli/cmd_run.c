@@ -220,7 +220,7 @@ static const char *const examples[] = {
     NULL,
 };
 
-const struct command command_run = {
+const struct cli_command command_run = {
     .name = "run",
     .arguments = "NAMESPACE/FLOW | FILE",
     .summary = "start an execution, or run one flow file without a server",

@@ -322,10 +322,10 @@ static bool start_all(struct server *server,
 {
     const struct config *config = options->config;
     struct runtime *runtime = &server->runtime;
-    runtime->plugins = plugins_set();
+    runtime->plugins = plugins();
     runtime->plugin_defaults = config_value(config, "plugins.defaults");
     runtime->zone = config_text(config, "timezone");
-    if (!fs_mkdirs(options->data, err))
+    if (!fs_mkdirs(options->data, 0700, err))
         return error_wrap(err, "data folder (setting 'data')");
     if (!open_store(server, options, err))
         return false;

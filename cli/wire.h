@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct api_config;
+struct arena;
 struct config;
 struct driver;
 struct error;
