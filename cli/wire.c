@@ -44,9 +44,9 @@ struct server {
     pthread_t maintainer;
     bool is_maintaining;
     atomic_bool is_stopping;
-    pthread_mutex_t status_lock;
-    runtime_status_fn *status;
-    void *status_data;
+    pthread_mutex_t sources_lock;
+    runtime_sources_fn *sources;
+    void *sources_data;
 };
 
 /* ---- from settings ---- */
@@ -246,14 +246,14 @@ static bool open_driver(struct server *server, const struct config *config, stru
     return driver_start(runtime->driver, err);
 }
 
-static const struct value *current_status(void *data, struct arena *arena)
+static const struct value *current_sources(void *data, struct arena *arena)
 {
     struct server *server = data;
-    (void)pthread_mutex_lock(&server->status_lock);
-    runtime_status_fn *status = server->status;
-    void *status_data = server->status_data;
-    (void)pthread_mutex_unlock(&server->status_lock);
-    return status == NULL ? &value_empty_map : status(status_data, arena);
+    (void)pthread_mutex_lock(&server->sources_lock);
+    runtime_sources_fn *sources = server->sources;
+    void *sources_data = server->sources_data;
+    (void)pthread_mutex_unlock(&server->sources_lock);
+    return sources == NULL ? &value_empty_list : sources(sources_data, arena);
 }
 
 static bool open_api(struct server *server, const struct config *config, struct error *err)
@@ -282,8 +282,8 @@ static bool open_api(struct server *server, const struct config *config, struct 
         .tokens = value_count(tokens) == 0 ? NULL : texts_of(server->arena, tokens),
         .environment_name = config_text(config, "environment"),
         .body_max = config_int(config, "limits.requestBytes"),
-        .status = current_status,
-        .status_data = server,
+        .sources = current_sources,
+        .sources_data = server,
     };
     server->api = api_new(&options, err);
     if (server->api == NULL)
@@ -349,7 +349,7 @@ struct runtime *runtime_start(const struct runtime_options *options, struct erro
 {
     struct server *server = check_calloc(1, sizeof(*server));
     server->arena = arena_new();
-    CHECK(pthread_mutex_init(&server->status_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&server->sources_lock, NULL) == 0);
     if (!start_all(server, options, err)) {
         runtime_stop(&server->runtime);
         return NULL;
@@ -383,16 +383,16 @@ void runtime_stop(struct runtime *runtime)
     storage_free(runtime->storage);
     secrets_free(server->services.secrets[0]);
     crypt_free(server->services.crypt);
-    (void)pthread_mutex_destroy(&server->status_lock);
+    (void)pthread_mutex_destroy(&server->sources_lock);
     arena_free(server->arena);
     free(server);
 }
 
-void runtime_set_status(struct runtime *runtime, runtime_status_fn *fn, void *data)
+void runtime_set_sources(struct runtime *runtime, runtime_sources_fn *fn, void *data)
 {
     struct server *server = (struct server *)runtime;
-    (void)pthread_mutex_lock(&server->status_lock);
-    server->status = fn;
-    server->status_data = data;
-    (void)pthread_mutex_unlock(&server->status_lock);
+    (void)pthread_mutex_lock(&server->sources_lock);
+    server->sources = fn;
+    server->sources_data = data;
+    (void)pthread_mutex_unlock(&server->sources_lock);
 }

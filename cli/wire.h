@@ -49,8 +49,8 @@ struct runtime *runtime_start(const struct runtime_options *options, struct erro
 /* Refuses new work, ends waiting requests, commits, stops in reverse order. NULL is fine. */
 void runtime_stop(struct runtime *runtime);
 
-/* What GET weir/status answers for sources; set by `weir up`. Any thread. */
-typedef const struct value *runtime_status_fn(void *data, struct arena *arena);
-void runtime_set_status(struct runtime *runtime, runtime_status_fn *fn, void *data);
+/* The list of watched repositories for weir/status; NULL takes it back. Called from any thread. */
+typedef const struct value *runtime_sources_fn(void *data, struct arena *arena);
+void runtime_set_sources(struct runtime *runtime, runtime_sources_fn *fn, void *data);
 
 #endif
