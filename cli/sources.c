@@ -288,6 +288,24 @@ static const struct value *sources_value(void *data, struct arena *arena)
 
 /* ---- starting ---- */
 
+static bool is_one_of(const char *const *words, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool unknown_key(const char *const *keys, size_t count, const char *key, struct error *err)
+{
+    const char *nearest = str_nearest(key, keys, count);
+    if (nearest == NULL)
+        return error_set(err, ERR_INVALID, "setting 'sources': unknown key '%s'", key);
+    return error_set(err, ERR_INVALID, "setting 'sources': unknown key '%s', did you mean '%s'?",
+                     key, nearest);
+}
+
 static bool source_of(struct arena *arena,
                       const struct config *config,
                       const struct value *map,
@@ -303,17 +321,8 @@ static bool source_of(struct arena *arena,
         return error_set(err, ERR_INVALID, "setting 'sources': an entry has no 'url'");
     for (size_t i = 0; value_is_map(map) && i < value_count(map); i++) {
         const char *key = map->map.members[i].key;
-        bool known = false;
-        for (size_t k = 0; k < COUNT_OF(keys) && !known; k++)
-            known = strcmp(keys[k], key) == 0;
-        if (!known)
-            return error_set(err, ERR_INVALID, "setting 'sources': unknown key '%s'%s%s%s", key,
-                             str_nearest(key, keys, COUNT_OF(keys)) == NULL ? ""
-                                                                            : ", did you mean '",
-                             str_nearest(key, keys, COUNT_OF(keys)) == NULL
-                                 ? ""
-                                 : str_nearest(key, keys, COUNT_OF(keys)),
-                             str_nearest(key, keys, COUNT_OF(keys)) == NULL ? "" : "'?");
+        if (!is_one_of(keys, COUNT_OF(keys), key))
+            return unknown_key(keys, COUNT_OF(keys), key, err);
     }
     usec_t interval = config_duration(config, "source.interval");
     const char *own = value_get_text(map, "interval", NULL);
