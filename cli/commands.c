@@ -2,6 +2,7 @@
 /* The list of commands, in the order of the help. */
 #include "cli/command.h"
 
+extern const struct cli_command command_status;
 extern const struct cli_command command_flows;
 extern const struct cli_command command_executions;
 extern const struct cli_command command_logs;
@@ -14,6 +15,7 @@ extern const struct cli_command command_version;
 extern const struct cli_command command_complete;
 
 const struct cli_command *const commands[] = {
+    &command_status,
     &command_flows,
     &command_executions,
     &command_logs,
