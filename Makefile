@@ -80,6 +80,26 @@ expressions: $(BUILD)/expressions ## The table of expression cases (CASES=FILE)
 .PHONY: expressions
 -include $(BUILD)/tests/expressions/run.d
 
+# Fuzzing: clang's libFuzzer over the whole library, with sanitizers.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_SEEDS := ../shared/conformance/flows sample-repo/flows
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) clang $(CSTD) $(PKG_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+build/fuzz/libweir.a: $(LIB_SRC:%.c=build/fuzz/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libweir.a
+	$(Q)clang $(CSTD) $(PKG_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+fuzz: $(FUZZ_NAMES:%=build/fuzz/fuzz_%) ## Fuzz each target for a while (FUZZ="flow yaml" SECONDS=60)
+	$(Q)bad=0; for name in $(or $(FUZZ),$(FUZZ_NAMES)); do \
+	  tests/fuzz/run.sh build/fuzz/fuzz_$$name $$name $(or $(SECONDS),60) $(FUZZ_SEEDS) || bad=1; \
+	done; exit $$bad
+
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
@@ -151,7 +171,8 @@ probes: $(PROBES:%=$(BUILD)/bench/%) ## Limits of this machine as JSON lines (PR
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
+-include $(LIB_SRC:%.c=build/fuzz/%.d)
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench probes clean
+.PHONY: all help unit suites fuzz generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench probes clean
 .DELETE_ON_ERROR:
