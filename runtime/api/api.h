@@ -18,7 +18,6 @@
 #include "base/clock.h"
 
 struct api;
-struct arena;
 struct driver;
 struct engine_world;
 struct error;
@@ -70,10 +69,6 @@ struct api_config {
     int64_t upload_max;   /* [10 GiB] of multipart bodies, spooled to disk */
     size_t followers_max; /* [1000] open streams */
     usec_t heartbeat;     /* [20 s] of streams */
-
-    /* Watched repositories with their state, a list for weir/status; any thread. NULL: none. */
-    const struct value *(*sources)(void *data, struct arena *arena);
-    void *sources_data;
 
     /* Everything outside /api and the operational paths: the pages. NULL: 404. Must not block. */
     void (*pages)(void *data, struct httpd_request *request);

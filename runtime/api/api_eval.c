@@ -27,8 +27,8 @@ static const struct value *evaluate(struct call *call,
     struct engine_world world = *call->api->config.world;
     world.decrypt = NULL;
     struct api_host host;
-    api_host_init(&host, call->api, row->namespace, row->flow_id,
-                  engine_context(execution, run, &world, arena), map_hash(row->id.text, ID_LENGTH));
+    api_host_init(&host, call->api, engine_context(execution, run, &world, arena),
+                  map_hash(row->id.text, ID_LENGTH), true);
     struct error err = { 0 };
     struct value_builder map = value_build(arena);
     const char *result = expr_render_text(&host.env, arena, call->http->body, NULL, &err);

@@ -10,11 +10,16 @@
 #include "base/str.h"
 #include "core/value.h"
 #include "runtime/api/call.h"
+#include "runtime/api/csv.h"
 #include "runtime/api/executions.h"
+#include "runtime/api/graph.h"
 #include "runtime/api/shapes.h"
 #include "runtime/api/start.h"
 #include "runtime/api/streams.h"
 #include "runtime/storage/storage.h"
+
+/* Rows of one CSV file. */
+#define CSV_ROWS_MAX 1000000U
 
 /* ---- answers ---- */
 
@@ -125,7 +130,7 @@ const struct value *parse_breakpoints(struct arena *arena, const char *text)
 static bool read_options(struct call *call, struct create_request *create)
 {
     const char *schedule = call_query(call, "scheduleDate");
-    if (!str_empty(schedule) && !date_parse(schedule, &create->schedule_at)) {
+    if (!str_empty(schedule) && !filter_date_parse(schedule, &create->schedule_at)) {
         reply_error(call, 422, "Bad Request",
                     "Failed to convert argument [scheduleDate] for value [%s]", schedule);
         return false;
@@ -325,6 +330,65 @@ static void get_follow(struct call *call)
         stream_execution(call, &row);
 }
 
+static void get_graph(struct call *call)
+{
+    struct execution_row row;
+    struct flow_row flow_row;
+    struct error err = { 0 };
+    if (!call_execution(call, call->path[0], &row))
+        return;
+    if (!call->reader->ops->flow_get(call->reader, call->arena, row.namespace, row.flow_id,
+                                     row.revision, true, &flow_row, &err)) {
+        reply_failure(call, &err);
+        return;
+    }
+    struct flow *flow = call_flow(call, &flow_row, &err);
+    struct execution *execution = flow == NULL ? NULL : execution_row_decode(&row, flow, &err);
+    if (execution == NULL)
+        reply_failure(call, &err);
+    else
+        reply_graph(call, flow, execution);
+    execution_free(execution);
+    flow_unref(flow);
+}
+
+static void get_csv(struct call *call)
+{
+    struct search found;
+    struct store_reader *reader = NULL;
+    struct execution_row *rows = NULL;
+    size_t count = 0;
+    struct error err = { 0 };
+    if (!call_search(call, &found) || (reader = call_reader(call)) == NULL)
+        return;
+    found.query.offset = 0;
+    found.query.limit = CSV_ROWS_MAX;
+    if (!reader->ops->execution_search(reader, call->arena, &found.query, false, &rows, &count,
+                                       NULL, &err)) {
+        reply_failure(call, &err);
+        return;
+    }
+    struct value_builder list = value_build(call->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct value_builder map = value_build(call->arena);
+        value_put_text(&map, "id", rows[i].id.text);
+        value_put_text(&map, "namespace", rows[i].namespace);
+        value_put_text(&map, "flowId", rows[i].flow_id);
+        value_put_int(&map, "flowRevision", rows[i].revision);
+        value_put_text(&map, "state", states[rows[i].state].name);
+        put_time(&map, "startDate", rows[i].created_at);
+        put_time(&map, "endDate", rows[i].ended_at);
+        value_add(&list, value_build_map(&map));
+    }
+    struct buf body = { 0 };
+    csv_write(&body, value_build_list(&list));
+    struct http_field headers[] = {
+        { "Content-Disposition", "attachment; filename=executions.csv" },
+        { 0 },
+    };
+    reply_buf(call, 200, "text/csv", &body, headers);
+}
+
 /* ---- delete ---- */
 
 static void deleted(struct call *call)
@@ -473,6 +537,11 @@ static const struct route_query delete_query[] = {
     { 0 },
 };
 
+static const struct route_query graph_query[] = {
+    { "subflows", "array", "Uids of subflow tasks to expand.", false },
+    { 0 },
+};
+
 static const struct route_query search_query[] = {
     { "dateFilter", "string", "START_DATE or END_DATE: what date bounds apply to.", false },
     { 0 },
@@ -498,6 +567,10 @@ const struct route execution_routes[] = {
       .doc = "The latest execution of each flow of a list." },
     { "GET", "executions/{executionId}/follow", get_follow, .shape = "Execution",
       .doc = "Server-sent events with every change of an execution." },
+    { "GET", "executions/{executionId}/graph", get_graph, .query = graph_query,
+      .shape = "FlowGraph", .doc = "The graph of the flow with the task runs." },
+    { "GET", "executions/export/by-query/csv", get_csv, .resource = RESOURCE_EXECUTION,
+      .query = search_query, .doc = "Executions as CSV." },
     { "DELETE", "executions/{executionId}", delete_execution, .query = delete_query,
       .doc = "Removes an execution." },
     { "GET", "executions/{executionId}/flow", get_flow_of_execution, .shape = "FlowForExecution",

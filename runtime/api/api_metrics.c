@@ -212,7 +212,7 @@ static void point_add(struct point *point, double value)
 static bool read_date(struct call *call, const char *name, usec_t *out)
 {
     const char *text = call_query(call, name);
-    if (str_empty(text) || date_parse(text, out))
+    if (str_empty(text) || filter_date_parse(text, out))
         return true;
     reply_error(call, 422, "Bad Request", "Failed to convert argument [%s] for value [%s]", name,
                 text);

@@ -305,9 +305,9 @@ static bool pause_inputs(struct call *call, const struct execution_row *row, str
         call->arena, "%s/inputs",
         storage_execution_path(call->arena, row->namespace, row->flow_id, row->id.text));
     struct api_host host;
-    api_host_init(&host, api, row->namespace, row->flow_id,
+    api_host_init(&host, api,
                   engine_context(pause->execution, pause->run, api->config.world, call->arena),
-                  map_hash(row->id.text, ID_LENGTH));
+                  map_hash(row->id.text, ID_LENGTH), false);
     bool ok = form_read(call, pause->inputs, pause->inputs_count, folder, &pause->form, &err);
     struct inputs_request request = {
         .inputs = pause->inputs,

@@ -5,7 +5,8 @@
  *
  * The handler runs in the server thread: one read for the latest revision, the parsed flow from the
  * cache, one request to the driver. The answer is written before the request goes out and sent by
- * the driver's thread after its commit. Calls with large bodies take a pool thread instead.
+ * the driver's thread after its commit. Calls with large bodies, and those whose conditions or
+ * inputs may take longer, go through a pool thread.
  */
 #include <string.h>
 
@@ -130,7 +131,7 @@ static bool find_trigger(struct hook *hook)
     struct api_host host;
     struct call *call = hook->call;
     const struct value *context = host_flow_context(call->arena, call->api, hook->flow);
-    api_host_init(&host, call->api, hook->flow->namespace, hook->flow->id, context, 0);
+    api_host_init(&host, call->api, context, 0, false);
     for (size_t i = 0; i < hook->flow->triggers_count && hook->trigger == NULL; i++) {
         const struct trigger *trigger = &hook->flow->triggers[i];
         if (trigger->type->trigger_kind == TRIGGER_WEBHOOK && !trigger->disabled &&
@@ -304,8 +305,8 @@ static int waited_status(struct hook *hook, const struct execution_row *row)
     if (execution == NULL)
         return (int)status;
     struct api_host host;
-    api_host_init(&host, call->api, row->namespace, row->flow_id,
-                  engine_context(execution, NULL, call->api->config.world, call->arena), 0);
+    api_host_init(&host, call->api,
+                  engine_context(execution, NULL, call->api->config.world, call->arena), 0, false);
     const char *text = expr_render_text(
         &host.env, call->arena, value_get_text(hook->trigger->doc, "responseCode", ""), NULL, &err);
     int64_t given = 0;
@@ -426,19 +427,14 @@ static bool find_hook(struct hook *hook)
     return false;
 }
 
-static void run_hook(void *context)
+/* Conditions, inputs, labels, and the request to the driver. */
+static void begin(void *context)
 {
-    struct call *call = context;
-    struct hook *hook = ARENA_NEW(call->arena, struct hook);
-    hook->call = call;
-    if (!find_hook(hook))
-        return;
-    hook->id = call_new_id(call);
+    struct hook *hook = context;
+    struct call *call = hook->call;
     read_variables(hook);
-
     struct api_host host;
-    api_host_init(&host, call->api, hook->flow->namespace, hook->flow->id, hook->context,
-                  map_hash(hook->id.text, ID_LENGTH));
+    api_host_init(&host, call->api, hook->context, map_hash(hook->id.text, ID_LENGTH), false);
     bool starts = holds(hook, &host.env) && resolve_inputs(hook, &host.env);
     if (starts)
         read_labels_of(hook, &host.env);
@@ -452,12 +448,28 @@ static void run_hook(void *context)
     start(hook);
 }
 
+/* Is there nothing to evaluate that could take long? */
+static bool is_plain(const struct hook *hook)
+{
+    const struct trigger *trigger = hook->trigger;
+    return trigger->conditions == NULL && trigger->when == NULL && trigger->inputs == NULL &&
+           trigger->labels == NULL && hook->flow->inputs_count == 0 &&
+           hook->call->http->body_length <= DIRECT_BODY_MAX;
+}
+
 static void call_webhook(struct call *call)
 {
-    if (call->http->body_length <= DIRECT_BODY_MAX)
-        run_hook(call);
-    else if (!pool_submit(call->api->pool, run_hook, call))
+    struct hook *hook = ARENA_NEW(call->arena, struct hook);
+    hook->call = call;
+    if (!find_hook(hook))
+        return;
+    hook->id = call_new_id(call);
+    if (is_plain(hook)) {
+        begin(hook);
+    } else if (!pool_submit(call->api->pool, begin, hook)) {
+        flow_unref(hook->flow);
         reply_error(call, 503, "Service Unavailable", "too many requests are waiting");
+    }
 }
 
 #define WEBHOOK(method_)                                                                           \

@@ -242,7 +242,7 @@ static const char *upper(struct arena *arena, const char *text)
     return copy;
 }
 
-bool date_parse(const char *text, usec_t *out)
+bool filter_date_parse(const char *text, usec_t *out)
 {
     struct time_text parts;
     if (!time_text_parse(text, strlen(text), &parts, NULL) || !parts.has_date)
@@ -255,7 +255,7 @@ static bool add_time(
     struct builder *b, const char *name, enum field field, enum match match, const char *value)
 {
     usec_t at = 0;
-    if (!date_parse(value, &at))
+    if (!filter_date_parse(value, &at))
         return cannot_convert(b, name, value);
     b->has_date = true;
     if ((match == MATCH_GREATER || match == MATCH_GREATER_EQUAL) && at > b->after)

@@ -92,7 +92,7 @@ bool labels_parse(struct arena *arena,
                   struct refusal *refusal);
 
 /* yyyy-MM-ddTHH:mm, optionally :ss, .SSS and an offset or Z; without an offset it is UTC. */
-bool date_parse(const char *text, usec_t *out);
+bool filter_date_parse(const char *text, usec_t *out);
 
 /* Names of the fields a resource can be filtered by, for the description of the API. */
 struct filter_field {

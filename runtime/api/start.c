@@ -111,8 +111,7 @@ bool start_inputs(struct start *start)
 
     struct api_host host;
     const struct value *context = host_flow_context(call->arena, api, flow);
-    api_host_init(&host, api, flow->namespace, flow->id, context,
-                  map_hash(start->id.text, ID_LENGTH));
+    api_host_init(&host, api, context, map_hash(start->id.text, ID_LENGTH), false);
     struct inputs_request request = {
         .inputs = flow->inputs,
         .count = flow->inputs_count,
