@@ -30,7 +30,10 @@ FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/s
            runtime/store runtime/driver runtime/worker runtime/tasks runtime/triggers \
            runtime/runners runtime/storage runtime/secrets runtime/api
 LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))
-CLI_SRC  := $(sort $(wildcard cli/*.c))
+# Joined with the rest as soon as the driver links.
+CLI_PENDING := $(if $(wildcard runtime/driver/driver.c),,$(addprefix cli/,wire.c services.c target_store.c sources.c \
+               cmd_up.c cmd_run.c run_local.c))
+CLI_SRC  := $(filter-out $(CLI_PENDING),$(sort $(wildcard cli/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 CLI_LIB_OBJ := $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
@@ -77,6 +80,26 @@ expressions: $(BUILD)/expressions ## The table of expression cases (CASES=FILE)
 .PHONY: expressions
 -include $(BUILD)/tests/expressions/run.d
 
+# Fuzzing: clang's libFuzzer over the whole library, with sanitizers.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_SEEDS := ../shared/conformance/flows sample-repo/flows
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) clang $(CSTD) $(PKG_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+build/fuzz/libweir.a: $(LIB_SRC:%.c=build/fuzz/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libweir.a
+	$(Q)clang $(CSTD) $(PKG_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+fuzz: $(FUZZ_NAMES:%=build/fuzz/fuzz_%) ## Fuzz each target for a while (FUZZ="flow yaml" SECONDS=60)
+	$(Q)bad=0; for name in $(or $(FUZZ),$(FUZZ_NAMES)); do \
+	  tests/fuzz/run.sh build/fuzz/fuzz_$$name $$name $(or $(SECONDS),60) $(FUZZ_SEEDS) || bad=1; \
+	done; exit $$bad
+
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
@@ -110,7 +133,7 @@ check-headers:
 
 tidy: ## Run clang-tidy over everything
 	$(Q)git ls-files 'base/*.c' 'core/*.c' 'agent/*.c' 'reconciler/*.c' 'runtime/*.c' 'cli/*.c' | \
-	  xargs -P$$(nproc) -n8 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null -- $(CSTD) $(PKG_CFLAGS)
+	  xargs -P$$(nproc) -n8 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(CSTD) $(PKG_CFLAGS) 2>/dev/null' tidy
 
 e2e: $(BUILD)/weir ## End-to-end tests with pytest (TEST=expression)
 	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
@@ -136,10 +159,20 @@ bench: $(BUILD)/weir $(BUILD)/bench/load $(BUILD)/bench/hook_limit ## Measure (B
 	  /usr/bin/python3 bench/run $(BENCH) $(if $(JSON),--json) $(if $(QUICK),--quick) \
 	  --rounds $(or $(ROUNDS),5)
 
+# Limits of the machine: bare system calls and libraries, each beside the same through base/.
+PROBES := spawn commit answer capture
+$(PROBES:%=$(BUILD)/bench/%): $(BUILD)/bench/%: bench/probes/%.c bench/probes/probe.h $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< $(BUILD)/libweir.a $(PKG_LIBS)
+
+probes: $(PROBES:%=$(BUILD)/bench/%) ## Limits of this machine as JSON lines (PROBES="spawn commit" ROUNDS=5)
+	$(Q)for probe in $^; do $$probe $(or $(ROUNDS),5) || exit 1; done
+
 clean: ## Remove everything built
 	$(Q)rm -rf build
 
+-include $(LIB_SRC:%.c=build/fuzz/%.d)
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench clean
+.PHONY: all help unit suites fuzz generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench probes clean
 .DELETE_ON_ERROR:

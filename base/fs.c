@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 
-#define COPY_BYTES (128U * 1024U)
+#define COPY_BYTES ((size_t)128 * 1024)
 
 /* The kernel asks to try again while names change under an openat2; it never takes many. */
 #define OPEN_TRIES_MAX 64

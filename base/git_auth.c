@@ -116,6 +116,30 @@ bool git_address_parse(struct arena *arena,
     return true;
 }
 
+struct git_access git_access_copy(struct arena *arena, const struct git_access *access)
+{
+    if (access == NULL)
+        return (struct git_access){ 0 };
+    return (struct git_access){
+        .user = arena_strdup(arena, access->user),
+        .password = arena_strdup(arena, access->password),
+        .bearer = access->bearer,
+        .ca_pem = arena_strdup(arena, access->ca_pem),
+        .insecure = access->insecure,
+        .ssh_key = arena_strdup(arena, access->ssh_key),
+        .ssh_hosts = arena_strdup(arena, access->ssh_hosts),
+        .ssh_command = arena_strdup(arena, access->ssh_command),
+    };
+}
+
+bool git_access_equal(const struct git_access *a, const struct git_access *b)
+{
+    return str_eq(a->user, b->user) && str_eq(a->password, b->password) && a->bearer == b->bearer &&
+           str_eq(a->ca_pem, b->ca_pem) && a->insecure == b->insecure &&
+           str_eq(a->ssh_key, b->ssh_key) && str_eq(a->ssh_hosts, b->ssh_hosts) &&
+           str_eq(a->ssh_command, b->ssh_command);
+}
+
 void git_answer_shown(const char *text, size_t length, char *out, size_t out_bytes)
 {
     size_t used = 0;

@@ -49,6 +49,11 @@ struct git_access {
     const char *ssh_command; /* program to run instead of "ssh" */
 };
 
+/* A copy whose texts are owned by the arena; NULL gives none. */
+struct git_access git_access_copy(struct arena *arena, const struct git_access *access);
+
+bool git_access_equal(const struct git_access *a, const struct git_access *b);
+
 /*
  * The user name sent with a token when none is configured: forges that look at the name at all
  * accept this one.

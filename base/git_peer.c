@@ -67,18 +67,7 @@ struct git_peer *git_peer_new(const char *address,
     struct git_peer *peer = check_calloc(1, sizeof(*peer));
     peer->arena = arena;
     peer->address = parsed;
-    if (access != NULL) {
-        peer->access = (struct git_access){
-            .user = arena_strdup(arena, access->user),
-            .password = arena_strdup(arena, access->password),
-            .bearer = access->bearer,
-            .ca_pem = arena_strdup(arena, access->ca_pem),
-            .insecure = access->insecure,
-            .ssh_key = arena_strdup(arena, access->ssh_key),
-            .ssh_hosts = arena_strdup(arena, access->ssh_hosts),
-            .ssh_command = arena_strdup(arena, access->ssh_command),
-        };
-    }
+    peer->access = git_access_copy(arena, access);
     switch (parsed.scheme) {
     case GIT_LOCAL:
         break;

@@ -29,7 +29,7 @@
 #define WAIT_CANCEL_MSEC 100
 
 /* Bytes of a stream received ahead of its reader. */
-#define AHEAD_BYTES (256U * 1024U)
+#define AHEAD_BYTES ((size_t)256 * 1024)
 
 /* ---- threads ---- */
 
@@ -115,7 +115,7 @@ size_t transfer_on_header(char *bytes, size_t one, size_t length, void *context)
     moved(transfer);
     transfer->header_bytes += length;
     if (transfer->header_bytes > HTTP_HEADERS_MAX) {
-        error_set(&transfer->failure, ERR_LIMIT, "headers are longer than %u bytes",
+        error_set(&transfer->failure, ERR_LIMIT, "headers are longer than %zu bytes",
                   HTTP_HEADERS_MAX);
         return 0;
     }

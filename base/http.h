@@ -20,10 +20,10 @@ struct arena;
 struct error;
 
 /* Responses to memory are limited to this when body_max is 0. */
-#define HTTP_BODY_MAX (64U * 1024U * 1024U)
+#define HTTP_BODY_MAX ((size_t)64 * 1024 * 1024)
 
 /* Bytes of all response headers together. */
-#define HTTP_HEADERS_MAX (256U * 1024U)
+#define HTTP_HEADERS_MAX ((size_t)256 * 1024)
 
 #define HTTP_CONNECT_TIMEOUT (10 * USEC_SEC)
 #define HTTP_IDLE_TIMEOUT    (5 * USEC_MIN)

@@ -5,8 +5,11 @@
  * state to REPLIED looks at what it was before: from WAITING it resumes the connection, from
  * HANDLING the server thread finds the answer by itself.
  *
- * A suspended connection is never completed by libmicrohttpd, so an unanswered request stays valid
- * until it is answered, whatever the client does.
+ * Two answers may compete: the owner's, and the 503 of httpd_stop(). The one that claims the
+ * request first is sent; the other is dropped. So a request has two references: libmicrohttpd's,
+ * which ends when the connection is done with it (never while suspended), and the owner's, which
+ * ends with httpd_reply() however late it comes. Until the handler is called, the owner is this
+ * file.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,10 +36,14 @@
 
 #define CONNECTIONS_MAX 4096U
 #define IDLE_TIMEOUT    USEC_HOUR
-#define BODY_MAX        (10 * 1024 * 1024)
+#define BODY_MAX        ((int64_t)10 * 1024 * 1024)
 
-/* Per connection; holds line and headers of the request twice over, and the head of the answer. */
-#define CONNECTION_MEMORY    (3 * (size_t)HTTPD_HEAD_BYTES_MAX)
+/*
+ * Per connection: the head of the request, 72 bytes for each header and query parameter, the head
+ * of the answer. Not more than needed: libmicrohttpd clears all of it after each request (192 KiB
+ * cost half of the answers per second).
+ */
+#define CONNECTION_MEMORY    (HTTPD_HEAD_BYTES_MAX + 16 * 1024)
 #define CONNECTION_INCREMENT ((size_t)16 * 1024)
 
 /* How long answers under way are waited for when the server ends. */
@@ -53,12 +60,15 @@ struct request {
     struct httpd *httpd;
     struct MHD_Connection *connection;
     _Atomic int state; /* enum request_state */
+    atomic_int references;
+    atomic_bool is_claimed; /* somebody answers, or has answered */
     int status;
     struct MHD_Response *response;
     struct waiter waiter;
     struct body body;
     bool is_begun;
     bool is_handled;
+    bool is_sent; /* the answer was given to libmicrohttpd */
 };
 
 /* What is known of a connection. */
@@ -106,32 +116,52 @@ static void add_headers(struct MHD_Response *response, const struct httpd_reply 
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
-/* The answer is complete. The request may be gone on return, unless the caller is the handler. */
+static void request_unref(struct request *request)
+{
+    if (atomic_fetch_sub(&request->references, 1) > 1)
+        return;
+    body_release(&request->body);
+    arena_free(request->public.arena); // holds the request itself
+}
+
+/* Whether the caller is the one who answers; everybody else drops what they have. */
+static bool claim(struct request *request)
+{
+    return !atomic_exchange(&request->is_claimed, true);
+}
+
+/* Something happened that httpd_stop() may wait for. */
+static void signal_stop(struct httpd *httpd)
+{
+    if (!atomic_load(&httpd->is_stopping))
+        return;
+    (void)pthread_mutex_lock(&httpd->lock);
+    (void)pthread_cond_broadcast(&httpd->changed);
+    (void)pthread_mutex_unlock(&httpd->lock);
+}
+
+/* A suspended connection goes on; the last use of the server by a thread that is not its own. */
+static void resume(struct httpd *httpd, struct MHD_Connection *connection)
+{
+    MHD_resume_connection(connection);
+    // Under the lock to its end: httpd_stop() waits for this count, then frees the server.
+    (void)pthread_mutex_lock(&httpd->lock);
+    (void)atomic_fetch_sub(&httpd->waiting, 1);
+    (void)pthread_cond_broadcast(&httpd->changed);
+    (void)pthread_mutex_unlock(&httpd->lock);
+}
+
+/* The answer of the one who claimed the request. */
 static void answer(struct request *request, int status, struct MHD_Response *response)
 {
     struct MHD_Connection *connection = request->connection;
     struct httpd *httpd = request->httpd;
     request->status = status;
     request->response = response;
-    // Before the state changes: afterwards the request may be gone.
-    int before = atomic_load(&request->state);
-    CHECK(before != REQUEST_REPLIED);
-    if (before == REQUEST_WAITING) {
-        waiter_remove(httpd, &request->waiter);
-        (void)atomic_fetch_sub(&httpd->waiting, 1);
-    }
-    int expected = before;
-    if (atomic_compare_exchange_strong(&request->state, &expected, REQUEST_REPLIED)) {
-        if (before == REQUEST_WAITING)
-            MHD_resume_connection(connection);
+    if (atomic_exchange(&request->state, REQUEST_REPLIED) != REQUEST_WAITING)
         return;
-    }
-    // The handler returned in this very moment and the request waits now.
-    CHECK(expected == REQUEST_WAITING);
     waiter_remove(httpd, &request->waiter);
-    (void)atomic_fetch_sub(&httpd->waiting, 1);
-    atomic_store(&request->state, REQUEST_REPLIED);
-    MHD_resume_connection(connection);
+    resume(httpd, connection);
 }
 
 void httpd_reply(struct httpd_request *public, const struct httpd_reply *reply)
@@ -139,8 +169,13 @@ void httpd_reply(struct httpd_request *public, const struct httpd_reply *reply)
     struct request *request = (struct request *)public;
     struct MHD_Response *response = response_of(reply);
     CHECK(response != NULL);
-    add_headers(response, reply);
-    answer(request, reply->status, response);
+    if (claim(request)) {
+        add_headers(response, reply);
+        answer(request, reply->status, response);
+    } else {
+        MHD_destroy_response(response);
+    }
+    request_unref(request);
 }
 
 void httpd_reply_bytes(
@@ -160,11 +195,17 @@ struct httpd_stream *httpd_stream_open(struct httpd_request *public,
                                        size_t queue_max)
 {
     struct request *request = (struct request *)public;
-    struct MHD_Response *response = NULL;
-    struct httpd_stream *stream =
-        stream_new(request->httpd, request->connection, request->waiter.fd, queue_max, &response);
-    add_headers(response, head);
-    answer(request, head->status, response);
+    struct httpd_stream *stream;
+    if (claim(request)) {
+        struct MHD_Response *response = NULL;
+        stream = stream_new(request->httpd, request->connection, request->waiter.fd, queue_max,
+                            &response);
+        add_headers(response, head);
+        answer(request, head->status, response);
+    } else {
+        stream = stream_new_gone(queue_max);
+    }
+    request_unref(request);
     return stream;
 }
 
@@ -175,9 +216,12 @@ void httpd_on_gone(struct httpd_request *public, httpd_gone_fn *fn, void *contex
     request->waiter.gone_context = context;
 }
 
-static void refuse(struct request *request, int status, const char *message)
+/* An answer of ours, in the words of whoever runs the server. */
+static struct httpd_reply refusal(struct httpd *httpd,
+                                  struct httpd_request *public,
+                                  int status,
+                                  const char *message)
 {
-    struct httpd *httpd = request->httpd;
     struct httpd_reply reply = {
         .status = status,
         .type = "text/plain; charset=utf-8",
@@ -186,8 +230,34 @@ static void refuse(struct request *request, int status, const char *message)
         .must_close = status == 413 || status == 503,
     };
     if (httpd->options.refuse != NULL)
-        httpd->options.refuse(httpd->options.context, &request->public, message, &reply);
+        httpd->options.refuse(httpd->options.context, public, message, &reply);
+    return reply;
+}
+
+/* As the owner, before the handler was called. */
+static void refuse(struct request *request, int status, const char *message)
+{
+    struct httpd_reply reply = refusal(request->httpd, &request->public, status, message);
     httpd_reply(&request->public, &reply);
+}
+
+/* Instead of the owner, who may be using the request and its arena. */
+static void refuse_waiting(struct request *request)
+{
+    struct arena *arena = arena_new();
+    struct httpd_request shown = {
+        .arena = arena,
+        .method = request->public.method,
+        .target = request->public.target,
+        .path = request->public.path,
+        .body = "",
+    };
+    struct httpd_reply reply = refusal(request->httpd, &shown, 503, "the server is stopping");
+    struct MHD_Response *response = response_of(&reply);
+    CHECK(response != NULL);
+    add_headers(response, &reply);
+    answer(request, reply.status, response);
+    arena_free(arena);
 }
 
 /* ---- requests ---- */
@@ -202,6 +272,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     request->public.target = arena_strdup(arena, target);
     request->httpd = httpd;
     request->connection = connection;
+    atomic_init(&request->references, 2);
     (void)atomic_fetch_add(&httpd->requests, 1);
     (void)atomic_fetch_add(&httpd->active, 1);
     return request;
@@ -214,16 +285,14 @@ static enum MHD_Result add_header(void *context,
 {
     struct httpd_request *public = context;
     (void)kind;
-    // Both live in the memory of the connection as long as the request.
+    if (value == NULL)
+        value = "";
+    size_t length = strlen(value);
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--; // blanks at the end are not part of a value
     struct http_field *field = VEC_PUSH_ARENA(public->arena, &public->headers);
-    field->name = name;
-    field->value = value == NULL ? "" : value;
-    size_t length = strlen(field->value);
-    size_t bare = length;
-    while (bare > 0 && (field->value[bare - 1] == ' ' || field->value[bare - 1] == '\t'))
-        bare--; // blanks at the end are not part of a value
-    if (bare < length)
-        field->value = arena_strndup(public->arena, field->value, bare);
+    field->name = arena_strdup(public->arena, name);
+    field->value = arena_strndup(public->arena, value, length);
     return MHD_YES;
 }
 
@@ -291,7 +360,7 @@ static void begin(struct request *request, const char *method)
     request->waiter.fd = descriptor_of(request->connection);
     list_init(&request->waiter.link);
     public->method = arena_strdup(public->arena, method);
-    public->remote = address_of(request->connection);
+    public->remote = arena_strdup(public->arena, address_of(request->connection));
     public->body = "";
     (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_header, public);
     if (atomic_load(&httpd->is_stopping)) {
@@ -343,6 +412,7 @@ static enum MHD_Result send_answer(struct request *request)
 {
     struct MHD_Response *response = request->response;
     request->response = NULL;
+    request->is_sent = true;
     enum MHD_Result result =
         MHD_queue_response(request->connection, (unsigned)request->status, response);
     MHD_destroy_response(response); // the connection has its own reference
@@ -356,6 +426,8 @@ static enum MHD_Result go_on(struct request *request,
 {
     struct httpd *httpd = request->httpd;
     struct MHD_Connection *connection = request->connection;
+    if (request->is_sent)
+        return MHD_NO; // the library is stopping: it has dropped the answer and asks again
     if (!request->is_begun) {
         request->is_begun = true;
         begin(request, method);
@@ -378,23 +450,12 @@ static enum MHD_Result go_on(struct request *request,
         if (!atomic_compare_exchange_strong(&request->state, &expected, REQUEST_WAITING)) {
             // Answered in this very moment by a thread that saw HANDLING.
             waiter_remove(httpd, &request->waiter);
-            (void)atomic_fetch_sub(&httpd->waiting, 1);
-            MHD_resume_connection(connection);
+            resume(httpd, connection);
         }
         return MHD_YES;
     }
     CHECK(atomic_load(&request->state) == REQUEST_REPLIED);
     return send_answer(request);
-}
-
-/* Something happened that httpd_stop() may wait for. */
-static void signal_stop(struct httpd *httpd)
-{
-    if (!atomic_load(&httpd->is_stopping))
-        return;
-    (void)pthread_mutex_lock(&httpd->lock);
-    (void)pthread_cond_broadcast(&httpd->changed);
-    (void)pthread_mutex_unlock(&httpd->lock);
 }
 
 /* Called for the headers, for each piece of the body, for its end, and after a resume. */
@@ -432,8 +493,9 @@ static void on_completed(void *context,
     *request_context = NULL;
     if (request->response != NULL)
         MHD_destroy_response(request->response); // the client left before it could be queued
-    body_release(&request->body);
-    arena_free(request->public.arena);
+    if (!atomic_load(&request->is_claimed))
+        request_unref(request); // never came to its handler: ours
+    request_unref(request);
     if (atomic_fetch_sub(&httpd->active, 1) == 1)
         signal_stop(httpd);
 }
@@ -599,15 +661,21 @@ static void end_waiters(struct httpd *httpd)
         if (stream != NULL)
             stream_ref(stream);
         list_remove(&waiter->link);
+        // The owner may answer at this moment, which ends its reference: the claim comes first.
+        struct request *request =
+            stream == NULL ? LIST_OWNER(waiter, struct request, waiter) : NULL;
+        bool is_ours = request != NULL && claim(request);
         (void)pthread_mutex_unlock(&httpd->lock);
         if (stream != NULL) {
             stream_lose(stream);
             stream_unref(stream);
-        } else {
-            refuse(LIST_OWNER(waiter, struct request, waiter), 503, "the server is stopping");
+        } else if (is_ours) {
+            refuse_waiting(request);
         }
         (void)pthread_mutex_lock(&httpd->lock);
     }
+    while (atomic_load(&httpd->waiting) > 0)
+        (void)pthread_cond_wait(&httpd->changed, &httpd->lock);
     // What is still being sent gets a moment.
     usec_t due = clock_monotonic() + STOP_TIME;
     struct timespec until = { .tv_sec = (time_t)(due / USEC_SEC) };

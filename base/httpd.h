@@ -22,18 +22,18 @@ struct error;
 struct httpd;
 struct httpd_stream;
 
-/* Request line and headers together. */
-#define HTTPD_HEAD_BYTES_MAX (64U * 1024U)
+/* Request line and headers together; with at most some 200 headers and query parameters. */
+#define HTTPD_HEAD_BYTES_MAX ((size_t)32 * 1024)
 #define HTTPD_SEGMENTS_MAX   64
-#define HTTPD_QUERY_MAX      1000
+#define HTTPD_QUERY_MAX      200
 #define HTTPD_PARTS_MAX      1000
 
 /*
  * Parts of a form larger than this, and those beyond the memory of all parts together, are on disk,
  * in files without a name; at most so many of them per request.
  */
-#define HTTPD_SPOOL_BYTES  (1024U * 1024U)
-#define HTTPD_MEMORY_BYTES (8U * 1024U * 1024U)
+#define HTTPD_SPOOL_BYTES  ((size_t)1024 * 1024)
+#define HTTPD_MEMORY_BYTES ((size_t)8 * 1024 * 1024)
 #define HTTPD_SPOOLS_MAX   64
 
 /* A part of multipart/form-data. */
@@ -142,8 +142,9 @@ unsigned httpd_port(const struct httpd *httpd);
 void httpd_quiesce(struct httpd *httpd);
 
 /*
- * Ends the server: requests not yet answered get 503, streams are closed, threads joined. Every
- * request must have been answered or its owner must have stopped touching it. NULL is fine.
+ * Ends the server: requests not yet answered get 503, streams are closed, threads joined. Owners of
+ * such requests may go on using them and must still answer, which then only gives them back. NULL
+ * is fine.
  */
 void httpd_stop(struct httpd *httpd);
 

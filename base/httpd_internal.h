@@ -117,6 +117,9 @@ struct httpd_stream *stream_new(struct httpd *httpd,
                                 size_t queue_max,
                                 struct MHD_Response **response);
 
+/* A stream that never was open: the server has stopped. */
+struct httpd_stream *stream_new_gone(size_t queue_max);
+
 /* The client has left: wakes whoever writes, and has libmicrohttpd close the connection. */
 void stream_lose(struct httpd_stream *stream);
 

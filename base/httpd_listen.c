@@ -101,10 +101,12 @@ int listener_open(const struct httpd_options *options, struct error *err)
 
 unsigned listener_port(int fd)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } address = { .six = { 0 } };
     socklen_t length = sizeof(address);
-    CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+    CHECK(getsockname(fd, &address.any, &length) == 0);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.six.sin6_port : address.four.sin_port);
 }

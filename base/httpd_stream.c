@@ -116,30 +116,44 @@ static void response_freed(void *context)
     stream_unref(stream);
 }
 
-struct httpd_stream *stream_new(struct httpd *httpd,
-                                struct MHD_Connection *connection,
-                                int fd,
-                                size_t queue_max,
-                                struct MHD_Response **response)
+static struct httpd_stream *stream_make(size_t queue_max, int references)
 {
     CHECK(queue_max > 0);
     struct httpd_stream *stream = check_calloc(1, sizeof(*stream));
-    stream->httpd = httpd;
-    stream->connection = connection;
     stream->queue_max = queue_max;
-    stream->waiter = (struct waiter){ .fd = fd, .stream = stream };
-    atomic_init(&stream->references, 2);
+    atomic_init(&stream->references, references);
     CHECK(pthread_mutex_init(&stream->lock, NULL) == 0);
     pthread_condattr_t attributes;
     CHECK(pthread_condattr_init(&attributes) == 0);
     CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&stream->changed, &attributes) == 0);
     (void)pthread_condattr_destroy(&attributes);
+    return stream;
+}
+
+struct httpd_stream *stream_new(struct httpd *httpd,
+                                struct MHD_Connection *connection,
+                                int fd,
+                                size_t queue_max,
+                                struct MHD_Response **response)
+{
+    struct httpd_stream *stream = stream_make(queue_max, 2);
+    stream->httpd = httpd;
+    stream->connection = connection;
+    stream->waiter = (struct waiter){ .fd = fd, .stream = stream };
     *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, read_piece, stream,
                                                   response_freed);
     CHECK(*response != NULL);
     (void)atomic_fetch_add(&httpd->streams, 1);
     waiter_add(httpd, &stream->waiter);
+    return stream;
+}
+
+struct httpd_stream *stream_new_gone(size_t queue_max)
+{
+    struct httpd_stream *stream = stream_make(queue_max, 1);
+    stream->is_gone = true;
+    stream->is_ended = true;
     return stream;
 }
 

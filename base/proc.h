@@ -23,7 +23,7 @@ struct loop;
 struct proc;
 
 /* Output is read in pieces of up to this size. */
-#define PROC_READ_BYTES (256U * 1024U)
+#define PROC_READ_BYTES ((size_t)256 * 1024)
 
 enum proc_stream {
     PROC_STDOUT,

@@ -20,7 +20,7 @@
 #include "base/str.h"
 
 #define BUSY_TIMEOUT   (5 * USEC_SEC)
-#define CACHE_BYTES    (2 * 1024 * 1024)
+#define CACHE_BYTES    ((int64_t)2 * 1024 * 1024)
 #define PAGE_BYTES     4096
 #define STATEMENTS_MAX 128
 
@@ -56,8 +56,9 @@ struct sql {
 static void initialise(void)
 {
     // One connection per thread at a time, so no mutex inside; statistics cost a lock per malloc.
-    CHECK(sqlite3_config(SQLITE_CONFIG_MULTITHREAD) == SQLITE_OK);
-    CHECK(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
+    // Refused when another library has started SQLite before, which then is only slower.
+    (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     CHECK(sqlite3_initialize() == SQLITE_OK);
 }
 
@@ -307,8 +308,8 @@ void sql_close(struct sql *sql)
         return;
     struct list *heads[] = { &sql->idle, &sql->used };
     for (size_t i = 0; i < COUNT_OF(heads); i++) {
-        while (!list_is_empty(heads[i]))
-            stmt_free(LIST_OWNER(heads[i]->next, struct sql_stmt, link));
+        for (struct list *link; (link = list_pop(heads[i])) != NULL;)
+            stmt_free(LIST_OWNER(link, struct sql_stmt, link));
     }
     map_free(&sql->cached);
     CHECK(sqlite3_close(sql->handle) == SQLITE_OK);

@@ -62,7 +62,7 @@ static int run_script(struct command_line *line)
     return EXIT_OK;
 }
 
-static const struct command *named(const char *name)
+static const struct cli_command *named(const char *name)
 {
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (strcmp(commands[i]->name, name) == 0)
@@ -144,7 +144,7 @@ static void offer_kind(struct command_line *line,
 }
 
 /* The option that `word` names completely and that wants a value, or NULL. */
-static const struct option *waiting_option(const struct command *command, const char *word)
+static const struct option *waiting_option(const struct cli_command *command, const char *word)
 {
     if (!str_starts(word, "--"))
         return NULL;
@@ -166,7 +166,7 @@ static int run_complete(struct command_line *line)
         offer_kind(line, COMPLETE_COMMAND, NULL, prefix);
         return EXIT_OK;
     }
-    const struct command *command = named(line->arguments[0]);
+    const struct cli_command *command = named(line->arguments[0]);
     if (command == NULL)
         return EXIT_OK;
     const struct option *option =
@@ -190,7 +190,7 @@ static const char *const completion_examples[] = {
     NULL,
 };
 
-const struct command command_completion = {
+const struct cli_command command_completion = {
     .name = "completion",
     .arguments = "SHELL",
     .summary = "print the completion script of bash, zsh or fish",
@@ -202,7 +202,7 @@ const struct command command_completion = {
     .run = run_script,
 };
 
-const struct command command_complete = {
+const struct cli_command command_complete = {
     .name = "__complete",
     .arguments = "WORD...",
     .summary = "answer a completion script",

@@ -55,7 +55,7 @@ static int run(struct command_line *line)
     return EXIT_OK;
 }
 
-const struct command command_config = {
+const struct cli_command command_config = {
     .name = "config",
     .arguments = "",
     .summary = "print every setting with its value, where it came from, and its meaning",

@@ -128,7 +128,7 @@ static const struct option options[] = {
     { 0 },
 };
 
-const struct command command_executions = {
+const struct cli_command command_executions = {
     .name = "executions",
     .arguments = "[EXECUTION]",
     .summary = "list executions, newest first, or show one",

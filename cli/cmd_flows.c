@@ -108,7 +108,7 @@ static const struct option options[] = {
     { 0 },
 };
 
-const struct command command_flows = {
+const struct cli_command command_flows = {
     .name = "flows",
     .arguments = "[NAMESPACE/FLOW]",
     .summary = "list the deployed flows, or print the source of one",

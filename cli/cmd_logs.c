@@ -89,7 +89,7 @@ static const struct option options[] = {
     { 0 },
 };
 
-const struct command command_logs = {
+const struct cli_command command_logs = {
     .name = "logs",
     .arguments = "EXECUTION",
     .summary = "print the log of an execution; with --output json one object a line",

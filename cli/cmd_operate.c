@@ -60,7 +60,7 @@ static const struct option kill_options[] = {
     { 0 },
 };
 
-const struct command command_kill = {
+const struct cli_command command_kill = {
     .name = "kill",
     .arguments = "EXECUTION...",
     .summary = "stop executions and the subflows they started",
@@ -78,7 +78,7 @@ static const struct option restart_options[] = {
     { 0 },
 };
 
-const struct command command_restart = {
+const struct cli_command command_restart = {
     .name = "restart",
     .arguments = "EXECUTION...",
     .summary = "run failed executions again from the task that failed",

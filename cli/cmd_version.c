@@ -18,7 +18,7 @@ static int run(struct command_line *line)
     return EXIT_OK;
 }
 
-const struct command command_version = {
+const struct cli_command command_version = {
     .name = "version",
     .arguments = "",
     .summary = "print the version",

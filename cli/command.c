@@ -43,7 +43,7 @@ static const struct option *find_in(const struct option *table, const char *name
     return NULL;
 }
 
-static const struct option *find_option(const struct command *command,
+static const struct option *find_option(const struct cli_command *command,
                                         const char *name,
                                         size_t length)
 {
@@ -56,7 +56,7 @@ static const struct option *find_option(const struct command *command,
     return found;
 }
 
-static const struct option *find_letter(const struct command *command, char letter)
+static const struct option *find_letter(const struct cli_command *command, char letter)
 {
     const struct option *const tables[] = { command->options, common_options };
     for (size_t i = 0; i < COUNT_OF(tables); i++) {
@@ -68,7 +68,7 @@ static const struct option *find_letter(const struct command *command, char lett
     return command->needs_server && letter == server_option.letter ? &server_option : NULL;
 }
 
-static const struct command *find_command(const char *name)
+static const struct cli_command *find_command(const char *name)
 {
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (strcmp(commands[i]->name, name) == 0)
@@ -126,7 +126,7 @@ static void print_options(struct buf *out, const struct option *table)
     }
 }
 
-static void command_help(struct buf *out, const struct command *command)
+static void command_help(struct buf *out, const struct cli_command *command)
 {
     buf_printf(out, "weir %s%s%s: %s\n", command->name, command->arguments[0] == '\0' ? "" : " ",
                command->arguments, command->summary);
@@ -165,7 +165,7 @@ static int run_help(struct command_line *line)
     if (line->arguments_count == 0) {
         program_help(&out);
     } else {
-        const struct command *command = find_command(line->arguments[0]);
+        const struct cli_command *command = find_command(line->arguments[0]);
         if (command == NULL)
             status = command_usage(line, "there is no command '%s'", line->arguments[0]);
         else
@@ -176,7 +176,7 @@ static int run_help(struct command_line *line)
     return status;
 }
 
-const struct command command_help_row = {
+const struct cli_command command_help_row = {
     .name = "help",
     .arguments = "[COMMAND]",
     .summary = "tell what a command does",
@@ -185,7 +185,7 @@ const struct command command_help_row = {
     .run = run_help,
 };
 
-void command_markdown(struct buf *out, const struct command *command)
+void command_markdown(struct buf *out, const struct cli_command *command)
 {
     buf_printf(out, "## weir %s\n\n%s.\n\n", command->name, command->summary);
     buf_printf(out, "    weir %s %s\n\n", command->name, command->arguments);
@@ -245,7 +245,7 @@ int command_usage(const struct command_line *line, const char *format, ...)
     return status;
 }
 
-static int unknown_option(const struct command *command, const char *name)
+static int unknown_option(const struct cli_command *command, const char *name)
 {
     const char *names[128];
     size_t count = 0;
@@ -368,7 +368,7 @@ int command_main(int argc, char **argv)
         name = "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
-    const struct command *command = find_command(name);
+    const struct cli_command *command = find_command(name);
     if (command == NULL)
         return unknown_command(name);
 

@@ -2,7 +2,7 @@
 /*
  * The command table: help, usage, option parsing and shell completion come from it.
  *
- * To add a command: its file cli/cmd_NAME.c closing with a `const struct command`, one line in
+ * To add a command: its file cli/cmd_NAME.c closing with a `const struct cli_command`, one line in
  * cli/commands.c, `make generate` (reference page), one end-to-end test.
  */
 #ifndef CLI_COMMAND_H
@@ -52,7 +52,7 @@ struct option {
     const char *doc;
 };
 
-struct command {
+struct cli_command {
     const char *name;
     const char *arguments;        /* "FOLDER-OR-URL", "[PATH...]", "" */
     const char *summary;          /* one line, lower case, no stop */
@@ -77,13 +77,13 @@ struct given_option {
 /* A parsed command line. */
 struct command_line {
     struct arena *arena;
-    const struct command *command;
+    const struct cli_command *command;
     VEC(struct given_option) given;
     const char **arguments;
     size_t arguments_count;
 };
 
-extern const struct command *const commands[]; /* NULL-terminated, in the order of the help */
+extern const struct cli_command *const commands[]; /* NULL-terminated, in the order of the help */
 
 /* Options that every command has (--help, --color, --output, --server …). */
 extern const struct option common_options[];
@@ -108,6 +108,6 @@ int command_usage(const struct command_line *line, const char *format, ...)
 
 /* Markdown reference of one command, for docs/reference. */
 struct buf;
-void command_markdown(struct buf *out, const struct command *command);
+void command_markdown(struct buf *out, const struct cli_command *command);
 
 #endif

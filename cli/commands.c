@@ -2,18 +2,20 @@
 /* The list of commands, in the order of the help. */
 #include "cli/command.h"
 
-extern const struct command command_flows;
-extern const struct command command_executions;
-extern const struct command command_logs;
-extern const struct command command_kill;
-extern const struct command command_restart;
-extern const struct command command_config;
-extern const struct command command_completion;
-extern const struct command command_help_row;
-extern const struct command command_version;
-extern const struct command command_complete;
+extern const struct cli_command command_status;
+extern const struct cli_command command_flows;
+extern const struct cli_command command_executions;
+extern const struct cli_command command_logs;
+extern const struct cli_command command_kill;
+extern const struct cli_command command_restart;
+extern const struct cli_command command_config;
+extern const struct cli_command command_completion;
+extern const struct cli_command command_help_row;
+extern const struct cli_command command_version;
+extern const struct cli_command command_complete;
 
-const struct command *const commands[] = {
+const struct cli_command *const commands[] = {
+    &command_status,
     &command_flows,
     &command_executions,
     &command_logs,

@@ -246,6 +246,16 @@ struct flow *flow_parse(const struct plugin_set *plugins,
                         const struct flow_options *options,
                         struct diag_list *findings);
 
+/*
+ * Id and namespace (NULL when absent) of a text that need not be a valid flow: which flow a broken
+ * file is about. False when it is no YAML map with an id.
+ */
+bool flow_identity(struct arena *arena,
+                   const char *source,
+                   size_t length,
+                   const char **namespace,
+                   const char **id);
+
 struct flow *flow_ref(struct flow *flow);
 void flow_unref(struct flow *flow);
 void flow_unrefp(struct flow **flow);

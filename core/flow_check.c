@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/str.h"
 #include "core/flow_internal.h"
 #include "core/ident.h"
@@ -23,47 +24,106 @@ static struct diag *rule(struct flow_parser *parser,
 
 /* ---- ids ---- */
 
-/* Names that occurred before, each once, in the order of their second occurrence. */
-struct repeats {
-    struct map seen;
-    struct map told;
-    struct buf names;
-    const struct value *first; /* mapping of the first repeated one */
+/* Things with ids, in the order in which an answer names them. */
+struct named {
+    const char *id;
+    const struct value *doc;
     const char *path;
 };
 
-static void repeats_note(struct repeats *repeats,
-                         const char *name,
-                         const struct value *doc,
-                         const char *path)
+/* How often an id occurs, and where for the second time. */
+struct occurrence {
+    size_t count;
+    const struct named *second;
+};
+
+/* One finding that names every repeated id once, in the order of their first occurrence. */
+static void check_repeats(struct flow_parser *parser,
+                          const struct named *all,
+                          size_t count,
+                          const char *code,
+                          const char *what)
 {
-    if (name[0] == '\0')
-        return;
-    if (map_put(&repeats->seen, name, (void *)(uintptr_t)doc) == NULL)
-        return;
-    if (map_put(&repeats->told, name, (void *)(uintptr_t)doc) != NULL)
-        return;
-    buf_printf(&repeats->names, "%s%s", repeats->names.length == 0 ? "" : ", ", name);
-    if (repeats->first == NULL) {
-        repeats->first = doc;
-        repeats->path = path;
+    struct arena *arena = parser->scope.scratch;
+    struct map ids = { 0 };
+    const struct named *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct occurrence *seen = map_find(&ids, all[i].id);
+        if (seen == NULL) {
+            seen = ARENA_NEW(arena, struct occurrence);
+            (void)map_put(&ids, all[i].id, seen);
+        }
+        if (++seen->count == 2) {
+            seen->second = &all[i];
+            first = first == NULL ? &all[i] : first;
+        }
     }
+    if (first != NULL) {
+        struct buf names = { 0 };
+        for (size_t i = 0; i < count; i++) {
+            struct occurrence *seen = map_find(&ids, all[i].id);
+            if (seen->count > 1)
+                buf_printf(&names, "%s%s", names.length == 0 ? "" : ", ", all[i].id);
+            seen->count = 0; // named
+        }
+        const struct value *id = value_get(first->doc, "id");
+        (void)rule(
+            parser, DIAG_ERROR, code, id == NULL ? first->doc : id, first->path,
+            arena_printf(parser->scope.findings->arena, "Duplicate %s [%s]", what, names.bytes));
+        buf_free(&names);
+    }
+    map_free(&ids);
 }
 
-static void repeats_end(struct flow_parser *parser,
-                        struct repeats *repeats,
-                        const char *code,
-                        const char *what)
+static void put_named(
+    struct named *all, size_t *count, const char *id, const struct value *doc, const char *path)
 {
-    if (repeats->first != NULL) {
-        const struct value *id = value_get(repeats->first, "id");
-        (void)rule(parser, DIAG_ERROR, code, id == NULL ? repeats->first : id, repeats->path,
-                   arena_printf(parser->scope.findings->arena, "Duplicate %s [%s]", what,
-                                repeats->names.bytes));
+    if (id[0] != '\0')
+        all[(*count)++] = (struct named){ .id = id, .doc = doc, .path = path };
+}
+
+/* Main tasks first, whatever stands first in the document. */
+static void check_task_ids(struct flow_parser *parser)
+{
+    static const enum task_slot order[] = { SLOT_TASKS, SLOT_ERRORS, SLOT_LISTENER, SLOT_FINALLY,
+                                            SLOT_AFTER_EXECUTION };
+    const struct flow *flow = parser->flow;
+    if (flow->tasks_by_id.count == flow->tasks_all_count)
+        return; // every task has an id of its own
+    struct named *all = ARENA_ARRAY(parser->scope.scratch, flow->tasks_all_count, struct named);
+    size_t count = 0;
+    for (size_t k = 0; k < COUNT_OF(order); k++) {
+        for (size_t i = 0; i < flow->tasks_all_count; i++) {
+            const struct task *task = flow->tasks_all[i];
+            const struct task *top = task;
+            while (top->parent != NULL)
+                top = top->parent;
+            if (top->list->slot == order[k])
+                put_named(all, &count, task->id, task->doc, task->path);
+        }
     }
-    map_free(&repeats->seen);
-    map_free(&repeats->told);
-    buf_free(&repeats->names);
+    check_repeats(parser, all, count, "duplicate-id", "task id with name");
+}
+
+static void check_trigger_ids(struct flow_parser *parser)
+{
+    const struct flow *flow = parser->flow;
+    struct arena *scratch = parser->scope.scratch;
+    struct named *triggers = ARENA_ARRAY(scratch, flow->triggers_count, struct named);
+    struct named *preconditions = ARENA_ARRAY(scratch, flow->triggers_count, struct named);
+    size_t triggers_count = 0;
+    size_t preconditions_count = 0;
+    for (size_t i = 0; i < flow->triggers_count; i++) {
+        const struct trigger *trigger = &flow->triggers[i];
+        const struct value *map = value_get(trigger->doc, "preconditions");
+        put_named(triggers, &triggers_count, trigger->id, trigger->doc, trigger->path);
+        if (value_is_map(map))
+            put_named(preconditions, &preconditions_count, value_get_text(map, "id", ""), map,
+                      trigger->path);
+    }
+    check_repeats(parser, triggers, triggers_count, "duplicate-id", "trigger id with name");
+    check_repeats(parser, preconditions, preconditions_count, "duplicate-id",
+                  "preconditions with id");
 }
 
 static void check_ids(struct flow_parser *parser)
@@ -74,29 +134,17 @@ static void check_ids(struct flow_parser *parser)
                    arena_printf(parser->scope.findings->arena,
                                 "Flow id is a reserved keyword: %s. List of reserved keywords: %s",
                                 flow->id, ident_reserved_words));
-    struct repeats tasks = { 0 };
-    for (size_t i = 0; i < flow->tasks_all_count; i++)
-        repeats_note(&tasks, flow->tasks_all[i]->id, flow->tasks_all[i]->doc,
-                     flow->tasks_all[i]->path);
-    repeats_end(parser, &tasks, "duplicate-id", "task id with name");
-
-    struct repeats triggers = { 0 };
-    struct repeats preconditions = { 0 };
-    for (size_t i = 0; i < flow->triggers_count; i++) {
-        const struct trigger *trigger = &flow->triggers[i];
-        const struct value *preconditions_doc = value_get(trigger->doc, "preconditions");
-        repeats_note(&triggers, trigger->id, trigger->doc, trigger->path);
-        if (value_is_map(preconditions_doc))
-            repeats_note(&preconditions, value_get_text(preconditions_doc, "id", ""),
-                         preconditions_doc, trigger->path);
+    check_task_ids(parser);
+    if (flow->triggers_count > 1)
+        check_trigger_ids(parser);
+    if (flow->outputs_count > 1) {
+        struct named *outputs =
+            ARENA_ARRAY(parser->scope.scratch, flow->outputs_count, struct named);
+        size_t count = 0;
+        for (size_t i = 0; i < flow->outputs_count; i++)
+            put_named(outputs, &count, flow->outputs[i].id, flow->outputs[i].doc, "outputs");
+        check_repeats(parser, outputs, count, "duplicate-id", "output with name");
     }
-    repeats_end(parser, &triggers, "duplicate-id", "trigger id with name");
-    repeats_end(parser, &preconditions, "duplicate-id", "preconditions with id");
-
-    struct repeats outputs = { 0 };
-    for (size_t i = 0; i < flow->outputs_count; i++)
-        repeats_note(&outputs, flow->outputs[i].id, flow->outputs[i].doc, "outputs");
-    repeats_end(parser, &outputs, "duplicate-id", "output with name");
 }
 
 /* ---- calls of other flows ---- */

@@ -285,3 +285,16 @@ struct flow *flow_parse(const struct plugin_set *plugins,
     }
     return flow;
 }
+
+bool flow_identity(
+    struct arena *arena, const char *source, size_t length, const char **namespace, const char **id)
+{
+    struct error err = { 0 };
+    const struct value *doc = yaml_parse(arena, source, length, &flow_limits, &err);
+    const char *found = prop_text(arena, value_get(doc, "id"));
+    if (found == NULL)
+        return false;
+    *id = found;
+    *namespace = prop_text(arena, value_get(doc, "namespace"));
+    return true;
+}

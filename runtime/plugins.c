@@ -45,6 +45,7 @@
     X(task_trigger_toggle)                                                                         \
     /* runtime/triggers */                                                                         \
     X(trigger_flow)                                                                                \
+    X(trigger_http)                                                                                \
     X(trigger_schedule)                                                                            \
     X(trigger_schedule_on_dates)                                                                   \
     X(trigger_webhook)                                                                             \

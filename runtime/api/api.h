@@ -18,6 +18,7 @@
 #include "base/clock.h"
 
 struct api;
+struct arena;
 struct driver;
 struct engine_world;
 struct error;
@@ -69,6 +70,10 @@ struct api_config {
     int64_t upload_max;   /* [10 GiB] of multipart bodies, spooled to disk */
     size_t followers_max; /* [1000] open streams */
     usec_t heartbeat;     /* [20 s] of streams */
+
+    /* Watched repositories with their state, a list for weir/status; any thread. NULL: none. */
+    const struct value *(*sources)(void *data, struct arena *arena);
+    void *sources_data;
 
     /* Everything outside /api and the operational paths: the pages. NULL: 404. Must not block. */
     void (*pages)(void *data, struct httpd_request *request);

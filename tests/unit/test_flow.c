@@ -267,15 +267,15 @@ static void flow_refuses_retries_that_cannot_be(void **state)
 static void flow_refuses_duplicate_ids(void **state)
 {
     (void)state;
-    expect_refused(HEAD "tasks:\n"
+    expect_refused(HEAD "listeners: [{tasks: [{id: b, type: " LOG ", message: x}]}]\n"
+                        "tasks:\n"
                         "- {id: a, type: " LOG ", message: x}\n"
                         "- {id: b, type: " LOG ", message: x}\n"
                         "- id: s\n"
                         "  type: " FLOW "Sequential\n"
                         "  tasks: [{id: a, type: " LOG ", message: x}]\n"
-                        "errors: [{id: a, type: " LOG ", message: x}]\n"
-                        "listeners: [{tasks: [{id: b, type: " LOG ", message: x}]}]\n",
-                   "Invalid Flow: Duplicate task id with name [a, b]", 8);
+                        "errors: [{id: a, type: " LOG ", message: x}]\n",
+                   "Invalid Flow: Duplicate task id with name [a, b]", 9);
     expect_refused(HEAD TASK "triggers:\n"
                              "- {id: x, type: io.kestra.plugin.core.trigger.Webhook, key: k}\n"
                              "- {id: x, type: io.kestra.plugin.core.trigger.Webhook, key: k}\n",
@@ -386,6 +386,58 @@ static void flow_refuses_references_with_a_dash(void **state)
                        fine[i]);
         flow_unref(parse(source));
     }
+}
+
+static void flow_warns_of_expressions_with_mistakes_where_they_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *task;
+        uint32_t line;
+        uint32_t column;
+    } rows[] = {
+        { "- {id: t, type: " LOG ", message: '{{ a + }}'}", 4, 65 },
+        { "- id: t\n  type: " LOG "\n  message: \"é {{ a + }}\"", 6, 22 },
+        { "- id: t\n  type: " LOG "\n  message: {{ a + }} x", 0, 0 },
+        { "- id: t\n  type: " LOG "\n  message: |\n    one\n    two {{ a + }}", 8, 16 },
+        { "- id: t\n  type: " LOG "\n  message: x\n  runIf: \"{{ a + }}\"", 7, 18 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new();
+        struct diag_list list = diag_list_new(arena, "f.yml");
+        const char *source = arena_printf(arena, HEAD "tasks:\n%s\n", rows[i].task);
+        struct flow *flow = parse_with(source, NULL, &list);
+        if (rows[i].line == 0) {
+            assert_null(flow); // not YAML
+            continue;
+        }
+        assert_non_null(flow);
+        flow_unref(flow);
+        const struct diag *diag = &list.all.items[0];
+        assert_string_equal(diag->code, "expression-syntax");
+        assert_int_equal(diag->level, DIAG_WARNING);
+        if (diag->line != rows[i].line || diag->column != rows[i].column)
+            fail_msg("%s\n%u:%u: %s", source, diag->line, diag->column, diag->message);
+    }
+}
+
+static void flow_identity_is_known_of_a_flow_with_mistakes(void **state)
+{
+    (void)state;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    const char *id = NULL;
+    const char *namespace = NULL;
+    const char *source = "id: a\nnamespace: n\ntasks: 5\n";
+    assert_true(flow_identity(arena, source, strlen(source), &namespace, &id));
+    assert_string_equal(id, "a");
+    assert_string_equal(namespace, "n");
+    source = "id: 007\ntasks: [\n";
+    assert_false(flow_identity(arena, source, strlen(source), &namespace, &id));
+    source = "id: 007\n";
+    assert_true(flow_identity(arena, source, strlen(source), &namespace, &id));
+    assert_string_equal(id, "007");
+    assert_null(namespace);
+    assert_false(flow_identity(arena, "x: y", 4, &namespace, &id));
 }
 
 static void flow_refuses_a_call_of_itself(void **state)
@@ -610,6 +662,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(flow_refuses_inputs_that_are_wrong),
     cmocka_unit_test(flow_refuses_labels_that_are_wrong),
     cmocka_unit_test(flow_refuses_references_with_a_dash),
+    cmocka_unit_test(flow_warns_of_expressions_with_mistakes_where_they_stand),
+    cmocka_unit_test(flow_identity_is_known_of_a_flow_with_mistakes),
     cmocka_unit_test(flow_refuses_a_call_of_itself),
     cmocka_unit_test(flow_notes_what_is_old_and_what_has_no_effect),
     cmocka_unit_test(flow_lenient_reads_a_stored_flow_with_unknown_properties),

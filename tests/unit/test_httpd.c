@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +36,7 @@ struct fixture {
     struct pool *pool;
     atomic_int gone;
     int file;
+    unsigned port;
 };
 
 static void describe(struct httpd_request *request)
@@ -501,7 +502,7 @@ static void httpd_stop_answers_what_waits_and_ends_streams(void **state)
     struct fixture *f = *state;
     int waiting = dial(f);
     say(waiting, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
-    (void)wait_kept(f);
+    struct httpd_request *request = wait_kept(f);
     int streaming = dial(f);
     say(streaming, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     (void)wait_kept(f);
@@ -511,6 +512,10 @@ static void httpd_stop_answers_what_waits_and_ends_streams(void **state)
     httpd_stop(f->httpd);
     assert_int_equal(pthread_join(writer, NULL), 0);
     assert_holds(hear(waiting, NULL), "HTTP/1.1 503 ");
+    // An owner that comes too late finds its request as it was.
+    assert_string_equal(request->target, "/keep");
+    assert_string_equal(http_header_find(&request->headers, "host"), "x");
+    httpd_reply_bytes(request, 200, "text/plain", "late", 4);
     (void)close(waiting);
     (void)close(streaming);
 
@@ -575,6 +580,71 @@ static void httpd_survives_clients_that_leave_early(void **state)
     assert_holds(ask(f, "GET /b HTTP/1.1\r\n" CLOSE "\r\n"), "GET <b>");
 }
 
+static void httpd_takes_long_heads(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = { 0 };
+    buf_puts(&text, "GET /a?");
+    for (int i = 0; i < 150; i++)
+        buf_printf(&text, "filters%%5Bnamespace%%5D%%5BEQUALS%%5D=%0150d&", i);
+    buf_puts(&text, " HTTP/1.1\r\n" CLOSE "X-Last: here\r\n");
+    while (text.length < 32000)
+        buf_printf(&text, "Y-%zu: %0100d\r\n", text.length, 0);
+    buf_puts(&text, "\r\n");
+    assert_true(text.length < HTTPD_HEAD_BYTES_MAX);
+    const char *answer = ask(f, text.bytes);
+    assert_holds(answer, "HTTP/1.1 200 ");
+    assert_holds(answer, " X-Last:here");
+
+    buf_clear(&text);
+    buf_puts(&text, "GET /a HTTP/1.1\r\n" CLOSE);
+    while (text.length < 4 * HTTPD_HEAD_BYTES_MAX)
+        buf_printf(&text, "Y-%zu: %0100d\r\n", text.length, 0);
+    int fd = dial(f);
+    (void)!send(fd, text.bytes, text.length, MSG_NOSIGNAL); // may be cut off in the middle
+    answer = hear(fd, "\r\n");
+    assert_true(answer[0] == '\0' || strstr(answer, "HTTP/1.1 4") != NULL);
+    (void)close(fd);
+    buf_free(&text);
+}
+
+static void *call_until_refused(void *context)
+{
+    struct fixture *f = context;
+    struct arena *arena = arena_new();
+    bool goes_on = true;
+    for (int i = 0; goes_on; i++) {
+        const char *path = i % 2 == 0 ? "late/x" : "a";
+        const char *url = arena_printf(arena, "http://127.0.0.1:%u/%s", f->port, path);
+        struct http_request request = { .url = url, .body = "text", .body_length = 4 };
+        struct http_response response;
+        goes_on = http_call(arena, &request, &response, NULL, NULL) && response.status != 503;
+        arena_reset(arena);
+    }
+    arena_free(arena);
+    http_thread_release();
+    return NULL;
+}
+
+static void httpd_stops_while_it_is_called(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 5; round++) {
+        pthread_t threads[CALLERS];
+        f->port = httpd_port(f->httpd);
+        for (size_t i = 0; i < CALLERS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, call_until_refused, f), 0);
+        while (httpd_counts(f->httpd).requests < 100)
+            (void)sched_yield();
+        httpd_stop(f->httpd);
+        for (size_t i = 0; i < CALLERS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        struct httpd_options options = { .host = "127.0.0.1", .handler = handle, .context = f };
+        f->httpd = httpd_start(&options, &f->err);
+        assert_non_null(f->httpd);
+    }
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     WITH(httpd_decodes_segments_after_splitting),
@@ -593,5 +663,7 @@ static const struct CMUnitTest tests[] = {
     WITH(httpd_names_the_address_in_use),
     WITH(httpd_listens_on_every_address),
     WITH(httpd_survives_clients_that_leave_early),
+    WITH(httpd_takes_long_heads),
+    WITH(httpd_stops_while_it_is_called),
 };
 TEST_GROUP(httpd, tests)

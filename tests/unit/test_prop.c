@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "core/diag.h"
+#include "core/expr/expr.h"
 #include "core/plugin.h"
 #include "core/prop.h"
 #include "core/value.h"
@@ -245,6 +246,112 @@ static void prop_bind_names_the_property_that_does_not_fit(void **state)
     }
 }
 
+/* ---- rendering ---- */
+
+static const struct prop rendered_inner[] = {
+    { "a", .kind = PROP_STRING, .flags = PROP_EXPR },
+    { "b", .kind = PROP_STRING },
+    { 0 },
+};
+
+static const struct prop rendered[] = {
+    { "text", .kind = PROP_STRING, .flags = PROP_EXPR, .alias = "old" },
+    { "typed", .kind = PROP_ANY, .flags = PROP_EXPR | PROP_TYPED },
+    { "any", .kind = PROP_ANY, .flags = PROP_EXPR },
+    { "literal", .kind = PROP_STRING },
+    { "raw", .kind = PROP_STRING, .flags = PROP_EXPR | PROP_RAW },
+    { "number", .kind = PROP_INT, .flags = PROP_EXPR, .fallback = "5" },
+    { "list", .kind = PROP_LIST, .item = PROP_STRING, .flags = PROP_EXPR },
+    { "strings", .kind = PROP_STRINGS, .item = PROP_STRING, .flags = PROP_EXPR },
+    { "map", .kind = PROP_MAP, .item = PROP_ANY, .flags = PROP_EXPR },
+    { "object", .kind = PROP_OBJECT, .object = rendered_inner, .flags = PROP_EXPR },
+    { "objects", .kind = PROP_OBJECTS, .object = rendered_inner, .flags = PROP_EXPR },
+    { "labels", .kind = PROP_LABELS, .flags = PROP_EXPR },
+    { "defaulted", .kind = PROP_STRING, .flags = PROP_EXPR, .fallback = "{{ x }}-d" },
+    { 0 },
+};
+
+static void prop_render_follows_the_kind_of_each_property(void **state)
+{
+    (void)state;
+    static const char context[] = "{x: 7, s: '{{ x }}', empty: '', l: [1, two], m: {k: v}}";
+    static const struct {
+        const char *map;
+        const char *expect; /* JSON of what is rendered, the default left out */
+    } rows[] = {
+        { "{text: 'a {{ x }}'}", "{'text':'a 7','number':5}" },
+        { "{old: '{{ x }}'}", "{'text':'7','number':5}" },
+        { "{text: 1.10}", "{'text':'1.10','number':5}" },
+        { "{text: [1, '{{ x }}']}", "{'text':'[1,\\'7\\']','number':5}" },
+        { "{text: '{{ s }}'}", "{'text':'{{ x }}','number':5}" },
+        { "{typed: '{{ l }}'}", "{'typed':[1,'two'],'number':5}" },
+        { "{any: {a: ['{{ x }}', 3]}}", "{'any':{'a':['7',3]},'number':5}" },
+        { "{literal: '{{ x }}', raw: '{{ x }}'}",
+          "{'literal':'{{ x }}','raw':'{{ x }}','number':5}" },
+        { "{number: '{{ x }}'}", "{'number':'7'}" },
+        { "{number: '{{ empty }}'}", "{'number':5}" },
+        { "{list: ['{{ x }}', '{{ l }}', 3]}", "{'number':5,'list':['7','[1,\\'two\\']',3]}" },
+        { "{list: ' {{ l }} '}", "{'number':5,'list':[1,'two']}" },
+        { "{list: '[\"{{ x }}\", 2]'}", "{'number':5,'list':['7',2]}" },
+        { "{strings: '{{ x }}'}", "{'number':5,'strings':'7'}" },
+        { "{strings: '{{ l }}'}", "{'number':5,'strings':[1,'two']}" },
+        { "{map: {'{{ x }}': '{{ x }}', n: 1}}", "{'number':5,'map':{'7':'7','n':1}}" },
+        { "{map: '{{ m }}'}", "{'number':5,'map':{'k':'v'}}" },
+        { "{object: {a: '{{ x }}', b: '{{ x }}', c: 1}}",
+          "{'number':5,'object':{'a':'7','b':'{{ x }}','c':1}}" },
+        { "{object: '{{ {\"a\": s} }}'}", "{'number':5,'object':{'a':'{{ x }}'}}" },
+        { "{objects: [{a: '{{ x }}'}]}", "{'number':5,'objects':[{'a':'7'}]}" },
+        { "{labels: {k: '{{ x }}'}}", "{'number':5,'labels':{'k':'7'}}" },
+        { "{labels: [{key: k, value: '{{ x }}'}]}",
+          "{'number':5,'labels':[{'key':'k','value':'7'}]}" },
+        { "{labels: '{{ m }}'}", "{'number':5,'labels':{'k':'v'}}" },
+        { "{beyond: '{{ x }}'}", "{'number':5,'beyond':'{{ x }}'}" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new();
+        struct expr_env env = { .context = parse(arena, context) };
+        struct error err = { 0 };
+        const struct value *out =
+            prop_render(rendered, parse(arena, rows[i].map), &env, arena, &err);
+        if (out == NULL)
+            fail_msg("%s: %s", rows[i].map, err.text);
+        assert_string_equal(value_get_text(out, "defaulted", ""), "7-d");
+        char *expect = arena_strdup(arena, rows[i].expect);
+        for (char *at = expect; *at != '\0'; at++)
+            *at = *at == '\'' ? '"' : *at;
+        struct value_builder rest = value_build(arena);
+        for (size_t k = 0; k < out->map.count; k++) {
+            if (strcmp(out->map.members[k].key, "defaulted") != 0)
+                value_put(&rest, out->map.members[k].key, out->map.members[k].value);
+        }
+        const char *json = value_to_json(arena, value_build_map(&rest));
+        if (strcmp(json, expect) != 0)
+            fail_msg("%s\ngives %s\nnot   %s", rows[i].map, json, expect);
+    }
+}
+
+static void prop_render_failures_name_the_property(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *map;
+        const char *message;
+    } rows[] = {
+        { "{text: '{{ nope.deep }}'}", "property 'text': " },
+        { "{list: '{{ x }}'}", "property 'list': '7' is not a JSON list" },
+        { "{map: '[1]'}", "property 'map': '[1]' is not a JSON map" },
+        { "{object: {a: '{{ 1 / 0 }}'}}", "property 'object': property 'a': " },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new();
+        struct expr_env env = { .context = parse(arena, "{x: 7}") };
+        struct error err = { 0 };
+        assert_null(prop_render(rendered, parse(arena, rows[i].map), &env, arena, &err));
+        if (strstr(err.text, rows[i].message) == NULL)
+            fail_msg("%s: %s", rows[i].map, err.text);
+    }
+}
+
 static const char *const log_aliases[] = { "io.old.Log", NULL };
 static const struct plugin log_type = {
     .id = "io.new.Log", .role = PLUGIN_TASK, .task_kind = TASK_INLINE, .aliases = log_aliases
@@ -285,6 +392,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(prop_bind_fills_the_struct),
     cmocka_unit_test(prop_bind_gives_defaults_and_marks_of_absence),
     cmocka_unit_test(prop_bind_names_the_property_that_does_not_fit),
+    cmocka_unit_test(prop_render_follows_the_kind_of_each_property),
+    cmocka_unit_test(prop_render_failures_name_the_property),
     cmocka_unit_test(plugin_is_found_by_name_and_by_alias_in_any_case),
     cmocka_unit_test(plugin_nearest_looks_within_the_role),
 };
