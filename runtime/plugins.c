@@ -9,6 +9,8 @@
 /* One line per type, by folder and name. */
 // clang-format off
 #define PLUGINS(X)                                                                                 \
+    /* runtime/runners */                                                                          \
+    X(runner_process)                                                                              \
     /* runtime/tasks */                                                                            \
     X(task_execution_count)                                                                        \
     X(task_execution_purge)                                                                        \
@@ -28,6 +30,38 @@
     X(task_namespace_download)                                                                     \
     X(task_namespace_purge)                                                                        \
     X(task_namespace_upload)                                                                       \
+    X(task_script_bun_commands)                                                                    \
+    X(task_script_bun_script)                                                                      \
+    X(task_script_deno_commands)                                                                   \
+    X(task_script_deno_script)                                                                     \
+    X(task_script_dotnet_commands)                                                                 \
+    X(task_script_dotnet_script)                                                                   \
+    X(task_script_go_commands)                                                                     \
+    X(task_script_go_script)                                                                       \
+    X(task_script_groovy_commands)                                                                 \
+    X(task_script_groovy_script)                                                                   \
+    X(task_script_jbang_commands)                                                                  \
+    X(task_script_jbang_script)                                                                    \
+    X(task_script_julia_commands)                                                                  \
+    X(task_script_julia_script)                                                                    \
+    X(task_script_lua_commands)                                                                    \
+    X(task_script_lua_script)                                                                      \
+    X(task_script_node_commands)                                                                   \
+    X(task_script_node_script)                                                                     \
+    X(task_script_perl_commands)                                                                   \
+    X(task_script_perl_script)                                                                     \
+    X(task_script_php_commands)                                                                    \
+    X(task_script_php_script)                                                                      \
+    X(task_script_powershell_commands)                                                             \
+    X(task_script_powershell_script)                                                               \
+    X(task_script_python_commands)                                                                 \
+    X(task_script_python_script)                                                                   \
+    X(task_script_r_commands)                                                                      \
+    X(task_script_r_script)                                                                        \
+    X(task_script_ruby_commands)                                                                   \
+    X(task_script_ruby_script)                                                                     \
+    X(task_script_shell_commands)                                                                  \
+    X(task_script_shell_script)                                                                    \
     X(task_state_delete)                                                                           \
     X(task_state_get)                                                                              \
     X(task_state_set)                                                                              \

@@ -197,7 +197,8 @@ bool files_load_namespace(struct task_ctx *ctx,
                           const struct files_namespace *options,
                           struct error *err)
 {
-    if (!options->enabled)
+    // Present they are on unless switched off; absent they are off.
+    if (!options->enabled || value_get(ctx->props, "namespaceFiles") == NULL)
         return true;
     if (task_working_dir(ctx, err) == NULL)
         return false;

@@ -40,7 +40,10 @@ extern const struct prop files_namespace_props[];
  */
 bool files_write_inputs(struct task_ctx *ctx, const struct value *files, struct error *err);
 
-/* Writes the namespace files that are asked for; logs how many. */
+/*
+ * Writes the namespace files that are asked for by the property `namespaceFiles`; logs how many.
+ * Without that property nothing is written.
+ */
 bool files_load_namespace(struct task_ctx *ctx,
                           const struct files_namespace *options,
                           struct error *err);

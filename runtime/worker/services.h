@@ -115,7 +115,8 @@ struct services {
      *     execution.count    {flows?: [{namespace, flowId}], namespaces?, states?, startDate?,
      *                        endDate?} -> {results: [{namespace, flowId, count}], total}; a flow
      *                        without executions counts 0, a namespace counts by its flows
-     *     execution.find     {namespace? (prefix), flowId?, states?, startDate?, endDate?, offset, limit}
+     *     execution.find     {namespace? (prefix), flowId?, states?, startDate?, endDate?, offset,
+     * limit}
      *                        -> {executions: [{id, namespace, flowId}]}; terminated ones, oldest
      *                        first
      *     execution.purge    {ids, purgeExecution, purgeLog, purgeMetric} -> {executions, logs,
@@ -146,6 +147,7 @@ struct services {
                                    struct error *err);
 
     const char *work_root;          /* folder of working directories */
+    const char *cache_root;         /* what tasks keep between runs; NULL: nothing is kept */
     const char *const *environment; /* of child processes, NULL-terminated; NULL: of weir itself */
     bool allow_local_files;         /* file:// URIs, only beneath local_roots */
     const char *const *local_roots; /* NULL-terminated absolute folders; NULL: none */

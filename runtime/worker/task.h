@@ -37,12 +37,14 @@ struct task_ctx {
     const char *run_id;
     const char *value;           /* iteration value or NULL */
     uint32_t attempt;            /* from 1 */
+    const struct value *props;   /* rendered properties that `bound` was made of */
     const struct value *context; /* snapshot of flow, execution, task, taskrun, inputs, vars,
                                     labels, trigger, envs, globals (not outputs), for properties
                                     rendered per line (PROP_RAW) */
     const char *working_dir;     /* absolute; made on first use by task_working_dir() */
     usec_t deadline;             /* monotonic, USEC_NEVER none */
     struct redact *redact;       /* secrets of this attempt */
+    void *data;                  /* the task's own, between its calls */
     void *private_data;          /* of the worker */
 };
 

@@ -154,6 +154,7 @@ bool work_bind(struct work *work)
     const struct plugin *plugin = work->order->plugin;
     struct arena *arena = work->job.ctx.arena;
     const struct value *props = work->order->props == NULL ? &value_empty_map : work->order->props;
+    work->job.ctx.props = props;
     mask_secrets(&work->job.ctx, plugin->props, props);
     work->bound = arena_alloc(arena, plugin->props_size);
     work->ok =

@@ -93,9 +93,7 @@ void work_folder(void *context)
 
     work_start(work);
     work->ok = prop_bind(props, map, &bound, ctx->arena, &err);
-    // An absent mapping switches namespace files off, although a present one has them on.
-    if (value_get(map, "namespaceFiles") == NULL)
-        bound.namespace_files.enabled = false;
+    ctx->props = map;
     if (work->ok && str_eq(work->order->phase, "open")) {
         work->ok = open_folder(ctx, &bound, &err);
     } else if (work->ok) {
