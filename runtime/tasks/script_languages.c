@@ -364,36 +364,36 @@ static const char *const manager_words[] = { "PIP", "UV", NULL };
 #define LANGUAGE(language, title, image, script_example, commands_example)                         \
     DESCRIBE(language, title, image, script_example, commands_example, ROWS_none(0), ROWS_none(0))
 
-LANGUAGE(shell, "shell", "\"ubuntu\"",
+LANGUAGE(shell, "shell", "ubuntu",
   "script: |\n  echo \"hello {{ inputs.name }}\"\n", "commands:\n  - ./run.sh\n")
-DESCRIBE(python, "Python", "\"python:3.13-slim\"",
+DESCRIBE(python, "Python", "python:3.13-slim",
   "script: |\n  print('hello')\n", "commands:\n  - python main.py\n", ROWS_python("UV"), ROWS_python("PIP"))
-LANGUAGE(node, "Node", "\"node\"",
+LANGUAGE(node, "Node", "node",
   "script: |\n  console.log('hello')\n", "commands:\n  - node main.js\n")
-LANGUAGE(powershell, "Powershell", "\"ghcr.io/kestra-io/powershell:latest\"",
+LANGUAGE(powershell, "Powershell", "ghcr.io/kestra-io/powershell:latest",
   "script: |\n  Write-Output 'hello'\n", "commands:\n  - Get-Date\n")
-LANGUAGE(ruby, "Ruby", "\"ruby\"",
+LANGUAGE(ruby, "Ruby", "ruby",
   "script: |\n  puts 'hello'\n", "commands:\n  - ruby main.rb\n")
-LANGUAGE(perl, "Perl", "\"perl\"",
+LANGUAGE(perl, "Perl", "perl",
   "script: |\n  print \"hello\\n\";\n", "commands:\n  - perl main.pl\n")
-LANGUAGE(php, "PHP", "\"php\"",
+LANGUAGE(php, "PHP", "php",
   "script: |\n  <?php echo 'hello';\n", "commands:\n  - php main.php\n")
-LANGUAGE(lua, "Lua", "\"nickblah/lua\"",
+LANGUAGE(lua, "Lua", "nickblah/lua",
   "script: |\n  print('hello')\n", "commands:\n  - lua main.lua\n")
-LANGUAGE(julia, "Julia", "\"julia\"",
+LANGUAGE(julia, "Julia", "julia",
   "script: |\n  println(\"hello\")\n", "commands:\n  - julia main.jl\n")
-LANGUAGE(groovy, "Groovy", "\"groovy\"",
+LANGUAGE(groovy, "Groovy", "groovy",
   "script: |\n  println 'hello'\n", "commands:\n  - groovy main.groovy\n")
-LANGUAGE(r, "R", "\"r-base\"",
+LANGUAGE(r, "R", "r-base",
   "script: |\n  print('hello')\n", "commands:\n  - Rscript main.R\n")
-LANGUAGE(go, "Go", "\"golang\"",
+LANGUAGE(go, "Go", "golang",
   "script: |\n  package main\n  func main() { println(\"hello\") }\n", "commands:\n  - go run main.go\n")
-LANGUAGE(bun, "Bun", "\"oven/bun\"",
+LANGUAGE(bun, "Bun", "oven/bun",
   "script: |\n  console.log('hello')\n", "commands:\n  - bun run main.ts\n")
-LANGUAGE(deno, "Deno", "\"denoland/deno\"",
+LANGUAGE(deno, "Deno", "denoland/deno",
   "script: |\n  console.log('hello')\n", "commands:\n  - deno run main.ts\n")
-LANGUAGE(dotnet, ".NET", "\"mcr.microsoft.com/dotnet/sdk:10.0\"",
+LANGUAGE(dotnet, ".NET", "mcr.microsoft.com/dotnet/sdk:10.0",
   "script: |\n  Console.WriteLine(\"hello\");\n", "commands:\n  - dotnet-script main.csx\n")
-DESCRIBE(jbang, "Java", "\"jbangdev/jbang-action\"",
+DESCRIBE(jbang, "Java", "jbangdev/jbang-action",
   "script: |\n  class main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n", "commands:\n  - jbang main.java\n", ROWS_jbang(0), ROWS_jbang(0))
 // clang-format on

@@ -22,7 +22,7 @@ static const struct prop props[] = {
       .doc = "URIs of the files, or an expression that gives a JSON list of them." },
     { "separator", STR(struct props, separator), .flags = PROP_EXPR,
       .doc = "Text to add after each file." },
-    { "extension", STR(struct props, extension), .flags = PROP_EXPR, .fallback = "\".tmp\"",
+    { "extension", STR(struct props, extension), .flags = PROP_EXPR, .fallback = ".tmp",
       .doc = "Extension of the new file." },
     { 0 },
 };

@@ -29,7 +29,7 @@ struct props {
 static const struct prop props[] = {
     { "from", STR(struct props, from), .flags = PROP_REQUIRED | PROP_EXPR,
       .doc = "URI of a file with one row per line." },
-    { "separator", STR(struct props, separator), .flags = PROP_EXPR, .fallback = "\"\\n\"",
+    { "separator", STR(struct props, separator), .flags = PROP_EXPR, .fallback = "\n",
       .doc = "What ends a row." },
     { "charset", STR(struct props, charset), .flags = PROP_EXPR, .fallback = "UTF-8",
       .doc = "Charset of the file; any in which the separator has the bytes of ASCII." },
