@@ -60,12 +60,13 @@ static bool concat(struct stream *stream, const struct value *data, struct error
 {
     struct arena *scratch = arena_new();
     struct value_builder context = value_build(scratch);
-    value_put(&context, "data", data);
-    value_put_text(&context, "expression", stream->p->jq);
+    // Inside a list, because the filter takes a text for JSON.
+    value_put(&context, "events", value_list(scratch, &data, 1));
+    value_put_text(&context, "expression", arena_printf(scratch, ".[0] | (%s)", stream->p->jq));
     struct expr_env env = { .context = value_build_map(&context), .now = clock_now() };
     struct error failure = { 0 };
     const struct value *found =
-        expr_render_typed(&env, scratch, "{{ data | jq(expression) }}", &failure);
+        expr_render_typed(&env, scratch, "{{ events | jq(expression) }}", &failure);
     if (!value_is_list(found) && !value_is_null(found))
         found = value_list(scratch, &found, 1);
     size_t before = stream->result.length;
