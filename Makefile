@@ -160,7 +160,7 @@ bench: $(BUILD)/weir $(BUILD)/bench/load $(BUILD)/bench/hook_limit ## Measure (B
 	  --rounds $(or $(ROUNDS),5)
 
 # Limits of the machine: bare system calls and libraries, each beside the same through base/.
-PROBES := spawn commit answer capture
+PROBES := spawn commit answer capture memory
 $(PROBES:%=$(BUILD)/bench/%): $(BUILD)/bench/%: bench/probes/%.c bench/probes/probe.h $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< $(BUILD)/libweir.a $(PKG_LIBS)

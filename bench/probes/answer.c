@@ -117,16 +117,14 @@ int main(int argc, char **argv)
     struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
                                                  on_request, NULL, MHD_OPTION_END);
     CHECK(daemon != NULL);
-    unsigned port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
-    probe_run("answer", "answers/s", rounds, ask, &port);
-    MHD_stop_daemon(daemon);
-
+    unsigned bare = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     struct error err = { 0 };
     struct httpd_options options = { .host = "127.0.0.1", .handler = handle };
     struct httpd *httpd = httpd_start(&options, &err);
     CHECK(httpd != NULL);
-    port = httpd_port(httpd);
-    probe_run("answer-weir", "answers/s", rounds, ask, &port);
+    unsigned ours = httpd_port(httpd);
+    probe_run("answer", "answers/s", rounds, ask, &bare, ask, &ours);
     httpd_stop(httpd);
+    MHD_stop_daemon(daemon);
     return EXIT_SUCCESS;
 }

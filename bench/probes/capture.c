@@ -146,7 +146,6 @@ int main(int argc, char **argv)
         return write_lines((size_t)strtoull(argv[2], NULL, 10));
     (void)snprintf(total_text, sizeof(total_text), "%zu", TOTAL);
     int rounds = probe_rounds(argc, argv);
-    probe_run("capture", "MB/s", rounds, capture_bare, NULL);
-    probe_run("capture-weir", "MB/s", rounds, capture_watched, NULL);
+    probe_run("capture", "MB/s", rounds, capture_bare, NULL, capture_watched, NULL);
     return EXIT_SUCCESS;
 }

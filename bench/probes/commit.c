@@ -16,8 +16,7 @@
 #define SPAN      (USEC_SEC / 2)
 
 struct database {
-    const char *path;
-    sqlite3 *bare;
+    sqlite3 *bare; /* one of the two */
     struct sql *sql;
     int rows; /* per commit */
 };
@@ -82,29 +81,28 @@ int main(int argc, char **argv)
     AUTO(arena_freep) struct arena *arena = arena_new();
     const char *folder = fs_temp_folder(arena, NULL, "weir-probe-", &err);
     CHECK(folder != NULL);
-    struct database db = { .path = arena_printf(arena, "%s/probe.db", folder) };
-    CHECK(sqlite3_open(db.path, &db.bare) == SQLITE_OK);
-    must(&db, sqlite3_exec(db.bare, "PRAGMA journal_mode=WAL", NULL, NULL, NULL));
-    must(&db, sqlite3_exec(db.bare, "PRAGMA synchronous=FULL", NULL, NULL, NULL));
-    must(&db,
-         sqlite3_exec(db.bare, "CREATE TABLE t (k INTEGER PRIMARY KEY, b BLOB)", NULL, NULL, NULL));
-    char name[64];
+    static const char table[] = "CREATE TABLE t (k INTEGER PRIMARY KEY, b BLOB)";
+    struct database ours = { 0 };
+    struct sql_options options = {
+        .path = arena_printf(arena, "%s/ours.db", folder),
+        .access = SQL_CREATE,
+    };
+    ours.sql = sql_open(&options, &err);
+    CHECK(ours.sql != NULL);
+    CHECK(sql_exec(ours.sql, table, &err));
+    struct database bare = { 0 };
+    CHECK(sqlite3_open(arena_printf(arena, "%s/bare.db", folder), &bare.bare) == SQLITE_OK);
+    must(&bare, sqlite3_exec(bare.bare, "PRAGMA journal_mode=WAL", NULL, NULL, NULL));
+    must(&bare, sqlite3_exec(bare.bare, "PRAGMA synchronous=FULL", NULL, NULL, NULL));
+    must(&bare, sqlite3_exec(bare.bare, table, NULL, NULL, NULL));
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        db.rows = sizes[i];
-        (void)snprintf(name, sizeof(name), "commit-%d", db.rows);
-        probe_run(name, "rows/s", rounds, commit_bare, &db);
+        char name[64];
+        bare.rows = ours.rows = sizes[i];
+        (void)snprintf(name, sizeof(name), "commit-%d", sizes[i]);
+        probe_run(name, "rows/s", rounds, commit_bare, &bare, commit_sql, &ours);
     }
-    CHECK(sqlite3_close(db.bare) == SQLITE_OK);
-
-    struct sql_options options = { .path = db.path, .access = SQL_WRITE };
-    db.sql = sql_open(&options, &err);
-    CHECK(db.sql != NULL);
-    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        db.rows = sizes[i];
-        (void)snprintf(name, sizeof(name), "commit-%d-weir", db.rows);
-        probe_run(name, "rows/s", rounds, commit_sql, &db);
-    }
-    sql_close(db.sql);
+    CHECK(sqlite3_close(bare.bare) == SQLITE_OK);
+    sql_close(ours.sql);
     CHECK(fs_remove_tree(folder, &err));
     return EXIT_SUCCESS;
 }

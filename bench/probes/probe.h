@@ -35,21 +35,45 @@ static inline int probe_compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Runs a round to warm up, then `rounds`, and prints the line. */
-static inline void probe_run(
-    const char *name, const char *unit, int rounds, probe_fn *round, void *context)
+static inline void probe_print(
+    const char *name, const char *suffix, const char *unit, int rounds, double *figures)
 {
-    double figures[PROBE_ROUNDS_MAX];
     double load[1] = { 0 };
     (void)getloadavg(load, 1);
-    (void)round(context);
-    for (int i = 0; i < rounds; i++)
-        figures[i] = round(context);
     qsort(figures, (size_t)rounds, sizeof(figures[0]), probe_compare);
-    (void)printf("{\"name\":\"%s\",\"unit\":\"%s\",\"min\":%.1f,\"median\":%.1f,\"max\":%.1f,"
+    (void)printf("{\"name\":\"%s%s\",\"unit\":\"%s\",\"min\":%.1f,\"median\":%.1f,\"max\":%.1f,"
                  "\"n\":%d,\"load\":%.2f}\n",
-                 name, unit, figures[0], figures[rounds / 2], figures[rounds - 1], rounds, load[0]);
+                 name, suffix, unit, figures[0], figures[rounds / 2], figures[rounds - 1], rounds,
+                 load[0]);
     (void)fflush(stdout);
+}
+
+/*
+ * Rounds of the bare thing and of ours by turns, after one of each to warm up, so that both see the
+ * same machine. Prints a line for each; either may be NULL.
+ */
+static inline void probe_run(const char *name,
+                             const char *unit,
+                             int rounds,
+                             probe_fn *bare,
+                             void *bare_context,
+                             probe_fn *ours,
+                             void *ours_context)
+{
+    double bare_figures[PROBE_ROUNDS_MAX];
+    double our_figures[PROBE_ROUNDS_MAX];
+    for (int i = -1; i < rounds; i++) {
+        double figure = bare == NULL ? 0 : bare(bare_context);
+        if (i >= 0)
+            bare_figures[i] = figure;
+        figure = ours == NULL ? 0 : ours(ours_context);
+        if (i >= 0)
+            our_figures[i] = figure;
+    }
+    if (bare != NULL)
+        probe_print(name, "", unit, rounds, bare_figures);
+    if (ours != NULL)
+        probe_print(name, "-weir", unit, rounds, our_figures);
 }
 
 /* Things per second. */

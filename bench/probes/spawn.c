@@ -74,7 +74,6 @@ static double spawn_watched(void *context)
 int main(int argc, char **argv)
 {
     int rounds = probe_rounds(argc, argv);
-    probe_run("spawn", "children/s", rounds, spawn_bare, NULL);
-    probe_run("spawn-weir", "children/s", rounds, spawn_watched, NULL);
+    probe_run("spawn", "children/s", rounds, spawn_bare, NULL, spawn_watched, NULL);
     return EXIT_SUCCESS;
 }
