@@ -395,10 +395,10 @@ static bool report(struct transfer *transfer, struct error *err)
     return error_set(err, code, "%s %s: %s", method, origin, reason);
 }
 
-static bool transfer_finish(struct transfer *transfer, struct error *err)
+/* Where the answer came from, after redirects. */
+static void note_url(struct transfer *transfer)
 {
     struct http_response *response = transfer->response;
-    response->elapsed = clock_monotonic() - transfer->started;
     char *url = NULL;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
     struct url parsed;
@@ -412,6 +412,12 @@ static bool transfer_finish(struct transfer *transfer, struct error *err)
         response->url = buf_dup(&text, transfer->arena);
         buf_free(&text);
     }
+}
+
+static bool transfer_finish(struct transfer *transfer, struct error *err)
+{
+    transfer->response->elapsed = clock_monotonic() - transfer->started;
+    note_url(transfer);
     bool is_fine = transfer->result == CURLE_OK && transfer->failure.code == ERR_NONE &&
                    deliver_head(transfer);
     return is_fine || report(transfer, err);
@@ -467,6 +473,7 @@ struct http_stream *http_stream_open(struct arena *arena,
         return NULL;
     }
     response->elapsed = clock_monotonic() - transfer->started;
+    note_url(transfer);
     return stream;
 }
 
