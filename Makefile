@@ -80,6 +80,11 @@ expressions: $(BUILD)/expressions ## The table of expression cases (CASES=FILE)
 .PHONY: expressions
 -include $(BUILD)/tests/expressions/run.d
 
+# Flows of others: cases next to the checkout, or any other folder of cases.
+conformance: $(BUILD)/weir ## Flows of others through the HTTP API (SET=FOLDER, ONLY=GLOB)
+	$(Q)WEIR_PROGRAM=$(BUILD)/weir tools/conformance.py $(if $(SET),--set $(SET)) $(if $(ONLY),--only '$(ONLY)')
+.PHONY: conformance
+
 # Fuzzing: clang's libFuzzer over the whole library, with sanitizers.
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -28,6 +28,7 @@ const struct route *const route_tables[] = {
     namespace_file_routes,
     kv_routes,
     plugin_routes,
+    status_routes,
     misc_routes,
     elsewhere_routes,
     NULL,
