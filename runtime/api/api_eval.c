@@ -20,8 +20,8 @@
 
 static const struct value *evaluate(struct call *call,
                                     const struct execution_row *row,
-                                    const struct execution *execution,
-                                    const struct task_run *run)
+                                    struct execution *execution,
+                                    struct task_run *run)
 {
     struct arena *arena = call->arena;
     struct engine_world world = *call->api->config.world;
@@ -62,7 +62,7 @@ static void post_eval(struct call *call)
                                     row.revision, true, &flow_row, &err))
         flow = call_flow(call, &flow_row, &err);
     struct execution *execution = execution_row_decode(&row, flow, &err);
-    const struct task_run *run = NULL;
+    struct task_run *run = NULL;
     if (execution == NULL)
         reply_failure(call, &err);
     else if (call->path[1] != NULL && (run = execution_find_run(execution, call->path[1])) == NULL)

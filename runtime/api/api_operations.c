@@ -249,7 +249,7 @@ static void post_resume_from_breakpoint(struct call *call)
 struct pause {
     struct flow *flow;           /* one reference */
     struct execution *execution; /* own */
-    const struct task_run *run;  /* NULL: paused by hand */
+    struct task_run *run;        /* NULL: paused by hand */
     struct flow_input *inputs;
     size_t inputs_count;
     struct form form;
