@@ -18,6 +18,8 @@ BEGIN {
     # Conditions are pure values; the pure folders may ask them.
     extra["runtime/engine"] = "runtime/triggers/condition.h"
     extra["runtime/api"] = "runtime/triggers/condition.h"
+    # Polling triggers are evaluated on a worker.
+    extra["runtime/worker"] = "runtime/triggers/trigger.h"
     extra["runtime/scheduler"] = "runtime/triggers/condition.h runtime/triggers/trigger.h"
     # The list of everything built in.
     anyone = "runtime/plugins.h"
