@@ -42,6 +42,11 @@ const char *diag_level_name(enum diag_level level)
     return levels[level].name;
 }
 
+bool diag_is_full(const struct diag_list *list)
+{
+    return list->all.count >= DIAG_LIST_MAX;
+}
+
 struct diag *diag_add(struct diag_list *list,
                       enum diag_level level,
                       enum diag_stage stage,
@@ -55,13 +60,14 @@ struct diag *diag_add(struct diag_list *list,
         list->errors++;
     else if (level == DIAG_WARNING)
         list->warnings++;
-    struct diag *diag;
-    if (list->all.count < DIAG_LIST_MAX) {
-        diag = VEC_PUSH_ARENA(list->arena, &list->all);
-    } else {
+    if (diag_is_full(list)) {
         list->dropped++;
-        diag = ARENA_NEW(list->arena, struct diag);
+        if (list->spare == NULL)
+            list->spare = ARENA_NEW(list->arena, struct diag);
+        *list->spare = (struct diag){ .level = level, .code = code, .path = "", .message = "" };
+        return list->spare;
     }
+    struct diag *diag = VEC_PUSH_ARENA(list->arena, &list->all);
     diag->level = level;
     diag->stage = stage;
     diag->code = code;

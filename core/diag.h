@@ -55,9 +55,10 @@ struct diag_list {
     struct arena *arena; /* owns the texts */
     const char *file;    /* given to every finding added from now on */
     VEC(struct diag) all;
-    size_t errors;   /* with those that were not kept */
-    size_t warnings; /* likewise */
-    size_t dropped;  /* findings beyond DIAG_LIST_MAX */
+    size_t errors;      /* with those that were not kept */
+    size_t warnings;    /* likewise */
+    size_t dropped;     /* findings beyond DIAG_LIST_MAX */
+    struct diag *spare; /* takes what the caller fills in for those */
 };
 
 struct diag_list diag_list_new(struct arena *arena, const char *file);
@@ -71,6 +72,9 @@ struct diag *diag_add(struct diag_list *list,
                       const char *path,
                       const char *format,
                       ...) __attribute__((format(printf, 7, 8)));
+
+/* Are further findings only counted? Then costly texts need not be made. */
+bool diag_is_full(const struct diag_list *list);
 
 /* Moves the finding to a key of a mapping and underlines it; NULL changes nothing. */
 void diag_point(struct diag *diag, const struct value_member *key);

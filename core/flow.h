@@ -226,7 +226,9 @@ struct flow {
 /* Sizes of what a user may give. */
 #define FLOW_BYTES_MAX    (4U * 1024U * 1024U)
 #define FLOW_TASKS_MAX    20000U
-#define FLOW_DEPTH_MAX    64U /* of nested tasks */
+#define FLOW_TRIGGERS_MAX 1000U
+#define FLOW_INPUTS_MAX   5000U /* and outputs */
+#define FLOW_DEPTH_MAX    64U   /* of nested tasks */
 #define FLOW_FINDINGS_MAX 200U
 
 struct flow_options {

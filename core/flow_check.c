@@ -24,6 +24,18 @@ static struct diag *rule(struct flow_parser *parser,
 
 /* ---- ids ---- */
 
+/* Names that one finding lists; the rest is "…". */
+#define NAMES_SHOWN_MAX 100U
+
+static void put_name(struct buf *names, size_t *shown, const char *name)
+{
+    if (*shown < NAMES_SHOWN_MAX)
+        buf_printf(names, "%s%s", *shown == 0 ? "" : ", ", name);
+    else if (*shown == NAMES_SHOWN_MAX)
+        buf_puts(names, ", …");
+    (*shown)++;
+}
+
 /* Things with ids, in the order in which an answer names them. */
 struct named {
     const char *id;
@@ -60,10 +72,11 @@ static void check_repeats(struct flow_parser *parser,
     }
     if (first != NULL) {
         struct buf names = { 0 };
+        size_t shown = 0;
         for (size_t i = 0; i < count; i++) {
             struct occurrence *seen = map_find(&ids, all[i].id);
             if (seen->count > 1)
-                buf_printf(&names, "%s%s", names.length == 0 ? "" : ", ", all[i].id);
+                put_name(&names, &shown, all[i].id);
             seen->count = 0; // named
         }
         const struct value *id = value_get(first->doc, "id");
@@ -187,12 +200,13 @@ static void check_schedule_inputs(struct flow_parser *parser)
         if (trigger->type == NULL || trigger->type->trigger_kind != TRIGGER_SCHEDULE)
             continue;
         struct buf missing = { 0 };
+        size_t shown = 0;
         for (size_t k = 0; k < flow->inputs_count; k++) {
             const struct flow_input *input = &flow->inputs[k];
             if (input->required && input->defaults == NULL && input->depends_on == NULL &&
                 !value_get_bool(input->doc, "autoSelectFirst", false) &&
                 !has_input_value(trigger, input))
-                buf_printf(&missing, "%s%s", missing.length == 0 ? "" : ", ", input->id);
+                put_name(&missing, &shown, input->id);
         }
         if (missing.length > 0)
             (void)rule(parser, DIAG_WARNING, "schedule-inputs", trigger->doc, trigger->path,
@@ -216,6 +230,7 @@ struct dashes {
     const char *owner; /* id of the task or output under the walk */
     const char *owner_path;
     struct buf owners; /* offenders */
+    size_t owners_count;
     const char *last_owner;
     const struct value *first;
     const char *path;
@@ -270,7 +285,7 @@ static void dash_found(struct dashes *dashes, const struct value *at)
     if (dashes->owner == dashes->last_owner)
         return;
     dashes->last_owner = dashes->owner;
-    buf_printf(&dashes->owners, "%s%s", dashes->owners.length == 0 ? "" : ", ", dashes->owner);
+    put_name(&dashes->owners, &dashes->owners_count, dashes->owner);
     if (dashes->first == NULL) {
         dashes->first = at;
         dashes->path = dashes->owner_path;

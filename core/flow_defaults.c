@@ -14,6 +14,7 @@ struct entry {
     const char *type;
     const struct plugin *plugin; /* NULL: a prefix, or unknown */
     const struct value *values;
+    size_t size;     /* values inside, at any depth */
     const char *ref; /* NULL none */
     bool forced;
     bool is_server; /* wider scope */
@@ -21,14 +22,24 @@ struct entry {
 
 typedef VEC(struct entry) entry_vec;
 
-/* Defaults can bring in mappings that the same defaults apply to; both bounds end that. */
-#define MERGES_MAX      50000U
+/* Entries of the flow and of the server. */
+#define ENTRIES_MAX 1000U
+
+/* Property names that are looked up to warn about those that no type has. */
+#define LOOKUPS_MAX 5000U
+
+/*
+ * Defaults can bring in mappings that the same defaults apply to; both bounds end that. The first
+ * counts values that merging copies.
+ */
+#define MERGED_MAX      2000000U
 #define MERGE_DEPTH_MAX YAML_DEPTH_MAX
 
 struct merger {
     struct flow_parser *parser;
     entry_vec entries; /* those of the flow, then those of the server, each in order */
-    size_t merges;
+    size_t merged;
+    size_t lookups;
     bool gave_up; /* said once */
 };
 
@@ -81,6 +92,12 @@ static const struct value *at_place_of(struct arena *arena,
     return merged == original ? merged : value_at(arena, merged, original->line, original->column);
 }
 
+static bool count_merge(struct merger *merger, const struct entry *entry, const struct value *map)
+{
+    merger->merged += entry->size + value_count(map);
+    return merger->merged <= MERGED_MAX;
+}
+
 /* Entries that give way to what is written: the first one that has a property wins. */
 static const struct value *merge_below(struct merger *merger,
                                        const struct value *map,
@@ -93,7 +110,7 @@ static const struct value *merge_below(struct merger *merger,
         const struct entry *entry = &merger->entries.items[i];
         bool applies = ref != NULL ? str_eq(entry->ref, ref)
                                    : !entry->forced && has_prefix(entry, type, plugin);
-        if (applies)
+        if (applies && count_merge(merger, entry, map))
             map = value_merge(arena, values_for(arena, entry, plugin), map, true);
     }
     return map;
@@ -110,7 +127,7 @@ static const struct value *merge_above(struct merger *merger,
         for (size_t i = merger->entries.count; i-- > 0;) {
             const struct entry *entry = &merger->entries.items[i];
             if (entry->forced && entry->is_server == (scope == 1) &&
-                has_prefix(entry, type, plugin))
+                has_prefix(entry, type, plugin) && count_merge(merger, entry, map))
                 map = value_merge(arena, map, values_for(arena, entry, plugin), true);
         }
     }
@@ -149,8 +166,6 @@ static const struct value *merge_candidate(struct merger *merger,
     }
     const struct value *merged = merge_below(merger, map, type, plugin, ref);
     merged = merge_above(merger, merged, type, plugin);
-    if (merged != map)
-        merger->merges++;
     return at_place_of(parser->arena, merged, map);
 }
 
@@ -199,10 +214,11 @@ static void give_up(struct merger *merger, const struct value *at)
     if (merger->gave_up)
         return;
     merger->gave_up = true;
-    struct diag *diag =
-        diag_add(merger->parser->scope.findings, DIAG_ERROR, DIAG_RULE, "plugin-default", at,
-                 "pluginDefaults", "plugin defaults apply to what they add, without end");
-    diag->api = "Invalid Plugin Default: defaults apply to what they add, without end";
+    struct diag *diag = diag_add(
+        merger->parser->scope.findings, DIAG_ERROR, DIAG_RULE, "plugin-default", at,
+        "pluginDefaults", "plugin defaults apply to too much, or to what they add, without end");
+    diag->api =
+        "Invalid Plugin Default: defaults apply to too much, or to what they add, without end";
 }
 
 /* Outer objects first, so that what a default adds gets defaults of its own. */
@@ -211,7 +227,7 @@ static const struct value *merge_tree(struct merger *merger,
                                       const struct doc_path *path,
                                       uint32_t depth)
 {
-    if (depth > MERGE_DEPTH_MAX || merger->merges > MERGES_MAX) {
+    if (depth > MERGE_DEPTH_MAX || merger->merged > MERGED_MAX) {
         give_up(merger, value);
         return value;
     }
@@ -256,13 +272,15 @@ static bool prefix_has(const struct plugin_set *set,
     return false;
 }
 
-static void check_entry(struct flow_parser *parser,
+static void check_entry(struct merger *merger,
                         const struct entry *entry,
                         const struct doc_path *path)
 {
+    struct flow_parser *parser = merger->parser;
     struct arena *arena = parser->scope.findings->arena;
     struct doc_path values_path = { .parent = path, .key = "values" };
-    for (size_t i = 0; i < entry->values->map.count; i++) {
+    for (size_t i = 0; i < entry->values->map.count && merger->lookups < LOOKUPS_MAX; i++) {
+        merger->lookups++;
         const struct value_member *m = &entry->values->map.members[i];
         struct doc_path at = { .parent = &values_path, .key = m->key };
         if (value_is_null(m->value))
@@ -286,6 +304,16 @@ static void check_entry(struct flow_parser *parser,
     }
 }
 
+static size_t size_of(const struct value *value)
+{
+    size_t size = 1;
+    for (size_t i = 0; value_is_map(value) && i < value->map.count; i++)
+        size += size_of(value->map.members[i].value);
+    for (size_t i = 0; value_is_list(value) && i < value->list.count; i++)
+        size += size_of(value->list.items[i]);
+    return size;
+}
+
 static void add_entries(struct merger *merger, const struct value *list, bool is_server)
 {
     struct flow_parser *parser = merger->parser;
@@ -296,19 +324,24 @@ static void add_entries(struct merger *merger, const struct value *list, bool is
         const struct value *values = value_get(map, "values");
         if (str_empty(type) || !value_is_map(values))
             continue; // the table has said so
+        if (merger->entries.count >= ENTRIES_MAX) {
+            flow_too_many(parser, list, &path, "plugin defaults", ENTRIES_MAX);
+            return;
+        }
         struct entry *entry = VEC_PUSH_ARENA(parser->scope.scratch, &merger->entries);
         *entry = (struct entry){
             .type = type,
             .plugin =
                 parser->scope.plugins == NULL ? NULL : plugin_find(parser->scope.plugins, type),
             .values = values,
+            .size = size_of(values),
             .ref = value_get_text(map, "ref", NULL),
             .forced = value_get_bool(map, "forced", false),
             .is_server = is_server,
         };
         struct doc_path at = { .parent = &path, .index = i };
         if (!is_server)
-            check_entry(parser, entry, &at);
+            check_entry(merger, entry, &at);
     }
 }
 

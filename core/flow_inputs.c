@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "core/flow_internal.h"
+#include "core/ident.h"
 #include "core/words.h"
 
 typedef VEC(struct flow_input) input_vec;
@@ -75,15 +76,6 @@ static void check_item_type(const struct input_at *at)
     }
 }
 
-static bool list_has(const struct value *list, const char *text, struct arena *arena)
-{
-    for (size_t i = 0; i < value_count(list); i++) {
-        if (str_eq(prop_text(arena, value_item(list, i)), text))
-            return true;
-    }
-    return false;
-}
-
 static char *values_text(const struct value *list, struct arena *arena)
 {
     struct buf out = { 0 };
@@ -93,15 +85,44 @@ static char *values_text(const struct value *list, struct arena *arena)
     return text;
 }
 
-static void check_default_among_values(const struct input_at *at, const struct value *chosen)
+/* Values shown in a finding. */
+#define VALUES_SHOWN_MAX 50U
+
+static const struct value *first_of(const struct value *list, size_t max, struct arena *arena)
+{
+    return list->list.count <= max ? list : value_list(arena, list->list.items, max);
+}
+
+static void check_default_among_values(const struct input_at *at,
+                                       const struct map *values,
+                                       const struct value *chosen)
 {
     struct arena *arena = at->parser->scope.findings->arena;
-    if (!is_literal(chosen) || value_is_list(chosen) || value_is_map(chosen))
+    if (!is_literal(chosen) || value_is_list(chosen) || value_is_map(chosen) ||
+        map_has(values, prop_text(at->parser->scope.scratch, chosen)))
         return;
-    if (!list_has(at->input->values, prop_text(arena, chosen), arena))
-        (void)finding(at, DIAG_ERROR, "default-value", "defaults",
-                      arena_printf(arena, "it must match the values `%s`",
-                                   values_text(at->input->values, arena)));
+    const struct value *shown = first_of(at->input->values, VALUES_SHOWN_MAX, arena);
+    (void)finding(at, DIAG_ERROR, "default-value", "defaults",
+                  arena_printf(arena, "it must match the values `%s`", values_text(shown, arena)));
+}
+
+static void check_defaults_among_values(const struct input_at *at)
+{
+    const struct value *chosen = at->input->defaults;
+    struct map values = { 0 };
+    for (size_t i = 0; i < at->input->values->list.count; i++) {
+        const char *text = prop_text(at->parser->scope.scratch, at->input->values->list.items[i]);
+        if (text != NULL)
+            (void)map_put(&values, text, at->parser);
+    }
+    if (value_is_list(chosen)) {
+        for (size_t i = 0; i < chosen->list.count; i++)
+            check_default_among_values(at, &values, chosen->list.items[i]);
+    } else if (at->input->type != INPUT_MULTISELECT || !value_is_string(chosen) ||
+               chosen->string.bytes[0] != '[') {
+        check_default_among_values(at, &values, chosen);
+    }
+    map_free(&values);
 }
 
 static void check_choice(const struct input_at *at)
@@ -119,17 +140,9 @@ static void check_choice(const struct input_at *at)
             (void)finding(at, DIAG_ERROR, "choice", has(at->map, "values") ? "values" : "options",
                           "the values must be non-empty texts");
     }
-    if (values == NULL || at->input->defaults == NULL ||
-        value_get_bool(at->map, "allowCustomValue", false))
-        return;
-    const struct value *chosen = at->input->defaults;
-    if (value_is_list(chosen)) {
-        for (size_t i = 0; i < chosen->list.count; i++)
-            check_default_among_values(at, chosen->list.items[i]);
-    } else if (at->input->type != INPUT_MULTISELECT || !value_is_string(chosen) ||
-               chosen->string.bytes[0] != '[') {
-        check_default_among_values(at, chosen);
-    }
+    if (values != NULL && at->input->defaults != NULL &&
+        !value_get_bool(at->map, "allowCustomValue", false))
+        check_defaults_among_values(at);
 }
 
 static void check_file(const struct input_at *at)
@@ -400,6 +413,10 @@ static void add_inputs(struct flow_parser *parser,
 {
     for (size_t i = 0; value_is_list(list) && i < list->list.count; i++) {
         struct doc_path at = { .parent = path, .index = i };
+        if (out->count >= FLOW_INPUTS_MAX) {
+            flow_too_many(parser, list, path, "inputs or outputs", FLOW_INPUTS_MAX);
+            return;
+        }
         if (value_is_map(list->list.items[i]))
             add_input(parser, list->list.items[i], &at, form, out);
     }
@@ -426,6 +443,10 @@ struct flow_input *flow_parse_outputs(struct flow_parser *parser,
     for (size_t i = 0; value_is_list(list) && i < list->list.count; i++) {
         const struct value *map = list->list.items[i];
         struct doc_path at = { .parent = path, .index = i };
+        if (outputs.count >= FLOW_INPUTS_MAX) {
+            flow_too_many(parser, list, path, "inputs or outputs", FLOW_INPUTS_MAX);
+            break;
+        }
         if (!value_is_map(map))
             continue;
         check_map(&parser->scope, tables, map, &at, (struct check_owner){ .text = "an output" });
@@ -473,6 +494,8 @@ static struct diag *rule(const struct input_rules *rules,
 /* Shorter paths of a dotted id must not be inputs themselves. */
 static void check_prefixes(const struct input_rules *rules, const struct flow_input *input)
 {
+    if (strlen(input->id) > 2 * IDENT_INPUT_MAX)
+        return; // refused for its length
     for (const char *dot = strchr(input->id, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
         size_t length = (size_t)(dot - input->id);
         if (map_find_bytes(&rules->by_id, input->id, length) != NULL)

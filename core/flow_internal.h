@@ -33,6 +33,13 @@ struct flow_parser {
     bool too_many; /* said once */
 };
 
+/* A finding about a bound of what a flow may hold. */
+void flow_too_many(struct flow_parser *parser,
+                   const struct value *at,
+                   const struct doc_path *path,
+                   const char *what,
+                   unsigned limit);
+
 /* ---- flow_defaults.c ---- */
 
 /*

@@ -56,6 +56,19 @@ static const struct value *parse_document(struct arena *arena,
     return NULL;
 }
 
+void flow_too_many(struct flow_parser *parser,
+                   const struct value *at,
+                   const struct doc_path *path,
+                   const char *what,
+                   unsigned limit)
+{
+    struct diag_list *findings = parser->scope.findings;
+    struct diag *diag =
+        diag_add(findings, DIAG_ERROR, DIAG_SYNTAX, "too-many", at,
+                 doc_path_text(findings->arena, path), "a flow holds at most %u %s", limit, what);
+    diag->api = diag->message;
+}
+
 /* ---- parts of the document ---- */
 
 static void parse_header(struct flow_parser *parser)

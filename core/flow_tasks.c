@@ -260,7 +260,7 @@ static void parse_children(struct flow_parser *parser,
     }
 }
 
-/* Inputs asked for by the task (Pause.onResume, Approval.inputs). */
+/* Inputs asked for by the task (Pause.onResume, Approval.inputs); outputs of a Loop. */
 static void parse_task_inputs(struct flow_parser *parser,
                               struct task *task,
                               const struct doc_path *path)
@@ -269,10 +269,12 @@ static void parse_task_inputs(struct flow_parser *parser,
         return;
     for (const struct prop *prop = task->type->props; prop->name != NULL; prop++) {
         const struct value *list = value_get(task->doc, prop->name);
-        if (prop->kind != PROP_INPUTS || !value_is_list(list))
-            continue;
         struct doc_path at = { .parent = path, .key = prop->name };
         size_t count = 0;
+        if (prop->kind == PROP_OUTPUTS && value_is_list(list))
+            (void)flow_parse_outputs(parser, list, &at, &count);
+        if (prop->kind != PROP_INPUTS || !value_is_list(list))
+            continue;
         const struct flow_input *inputs = flow_parse_inputs(parser, list, &at, &count);
         flow_check_inputs(parser, inputs, count, &at);
         task->inputs = list;

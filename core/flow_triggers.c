@@ -62,8 +62,13 @@ void flow_parse_triggers(struct flow_parser *parser)
         return;
     struct flow *flow = parser->flow;
     struct doc_path path = { .key = "triggers" };
-    flow->triggers = ARENA_ARRAY(parser->arena, list->list.count, struct trigger);
-    for (size_t i = 0; i < list->list.count; i++) {
+    size_t count = list->list.count;
+    if (count > FLOW_TRIGGERS_MAX) {
+        flow_too_many(parser, list, &path, "triggers", FLOW_TRIGGERS_MAX);
+        count = FLOW_TRIGGERS_MAX;
+    }
+    flow->triggers = ARENA_ARRAY(parser->arena, count, struct trigger);
+    for (size_t i = 0; i < count; i++) {
         struct doc_path at = { .parent = &path, .index = i };
         if (value_is_map(list->list.items[i]))
             parse_trigger(parser, &flow->triggers[flow->triggers_count++], list->list.items[i],

@@ -18,6 +18,7 @@
 
 #define IDENT_FLOW_MAX      100
 #define IDENT_NAMESPACE_MAX 150
+#define IDENT_INPUT_MAX     1000 /* ours: bounds the checks of dotted paths */
 
 /*
  * Does the whole text match the pattern? The patterns above cost a walk over the text; any other

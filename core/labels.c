@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "core/ident.h"
 #include "core/prop_internal.h"
@@ -31,41 +32,60 @@ static const char *label_text(struct arena *arena, const struct value *value)
     return arena_strdup(arena, prop_text(arena, &plain));
 }
 
-static size_t put_label(struct arena *arena,
-                        struct label *labels,
-                        size_t count,
-                        const char *key,
-                        const struct value *value)
+/* Labels so far; the map is only used when there are many. */
+struct collected {
+    struct arena *arena;
+    struct label *all;
+    size_t count;
+    struct map by_key;
+};
+
+/* Up to here a walk is faster. */
+#define FEW_LABELS 16U
+
+static struct label *find_label(struct collected *labels, const char *key)
+{
+    if (labels->count > FEW_LABELS) {
+        for (size_t i = labels->by_key.count; i < labels->count; i++)
+            (void)map_put(&labels->by_key, labels->all[i].key, &labels->all[i]);
+        return map_find(&labels->by_key, key);
+    }
+    for (size_t i = 0; i < labels->count; i++) {
+        if (strcmp(labels->all[i].key, key) == 0)
+            return &labels->all[i];
+    }
+    return NULL;
+}
+
+static void put_label(struct collected *labels, const char *key, const struct value *value)
 {
     if (key == NULL || !is_label_value(value))
-        return count;
-    const char *text = label_text(arena, value);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(labels[i].key, key) == 0) {
-            labels[i].value = text;
-            return count;
-        }
+        return;
+    struct label *label = find_label(labels, key);
+    if (label == NULL) {
+        label = &labels->all[labels->count++];
+        label->key = key;
     }
-    labels[count] = (struct label){ .key = key, .value = text };
-    return count + 1;
+    label->value = label_text(labels->arena, value);
 }
 
 struct label *labels_of(struct arena *arena, const struct value *labels, size_t *count)
 {
     size_t given = value_count(labels);
-    struct label *out = ARENA_ARRAY(arena, given, struct label);
-    *count = 0;
+    struct collected collected = { .arena = arena, .all = ARENA_ARRAY(arena, given, struct label) };
     for (size_t i = 0; value_is_map(labels) && i < given; i++) {
         const struct value_member *member = &labels->map.members[i];
-        *count = put_label(arena, out, *count, member->key, member->value);
+        put_label(&collected, member->key, member->value);
     }
     for (size_t i = 0; value_is_list(labels) && i < given; i++) {
         const struct value *item = labels->list.items[i];
         const struct value *key = value_get(item, "key");
-        *count = put_label(arena, out, *count, value_is_null(key) ? NULL : prop_text(arena, key),
-                           value_get(item, "value"));
+        put_label(&collected, value_is_null(key) ? NULL : prop_text(arena, key),
+                  value_get(item, "value"));
     }
-    return out;
+    map_free(&collected.by_key);
+    *count = collected.count;
+    return collected.all;
 }
 
 /* ---- checks ---- */

@@ -80,6 +80,11 @@ static void unknown_property(const struct check_scope *scope,
                              struct check_owner owner)
 {
     struct arena *arena = scope->findings->arena;
+    if (diag_is_full(scope->findings)) {
+        (void)diag_add(scope->findings, DIAG_ERROR, DIAG_TYPE, "unknown-property", map, "", "%s",
+                       "");
+        return;
+    }
     const char *names[NAMES_MAX];
     size_t count = collect_names(tables, names);
     const char *where = doc_path_key(arena, path, member->key);

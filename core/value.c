@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/map.h"
 
@@ -645,18 +646,33 @@ static bool list_has(const struct value_builder *builder, const struct value *it
     return false;
 }
 
+/* Up to here comparing each with each is faster than making keys. */
+#define FEW_ITEMS 32U
+
 static const struct value *union_of(struct arena *arena,
                                     const struct value *base,
                                     const struct value *over)
 {
     struct value_builder builder = value_build(arena);
+    struct map seen = { 0 };
+    struct buf key = { 0 };
+    bool is_few = base->list.count + over->list.count <= FEW_ITEMS;
     const struct value *const both[] = { base, over };
     for (size_t k = 0; k < COUNT_OF(both); k++) {
         for (size_t i = 0; i < both[k]->list.count; i++) {
-            if (!list_has(&builder, both[k]->list.items[i]))
-                value_add(&builder, both[k]->list.items[i]);
+            const struct value *item = both[k]->list.items[i];
+            if (!is_few) {
+                buf_clear(&key);
+                value_write_json_full(&key, item);
+            }
+            bool is_known = is_few ? list_has(&builder, item)
+                                   : map_put_bytes(&seen, key.bytes, key.length, arena) != NULL;
+            if (!is_known)
+                value_add(&builder, item);
         }
     }
+    buf_free(&key);
+    map_free(&seen);
     return value_build_list(&builder);
 }
 

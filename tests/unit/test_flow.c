@@ -54,12 +54,13 @@ static void expect_refused(const char *source, const char *fragment, uint32_t li
         fail_msg("accepted:\n%s", source);
     const char *text = diag_constraints(&list, true);
     if (strstr(text, fragment) == NULL)
-        fail_msg("%s\nsays: %s\nnot: %s", source, text, fragment);
+        fail_msg("%.100s\nsays: %.300s\nnot: %s", source, text, fragment);
     for (size_t i = 0; i < list.all.count; i++) {
         if (list.all.items[i].level == DIAG_ERROR && list.all.items[i].line == line)
             return;
     }
-    fail_msg("%s\nno error at line %u but at %u: %s", source, line, list.all.items[0].line, text);
+    fail_msg("%.100s\nno error at line %u but at %u: %.300s", source, line, list.all.items[0].line,
+             text);
 }
 
 static void expect_note(const char *source,
@@ -642,6 +643,89 @@ static void flow_bounds_depth_and_number_of_tasks(void **state)
     buf_free(&text);
 }
 
+static void flow_refuses_hostile_documents_with_a_place(void **state)
+{
+    (void)state;
+    struct buf text = { 0 };
+    buf_puts(&text, HEAD "a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for (int i = 1; i < 20; i++) {
+        buf_printf(&text, "a%d: &a%d [", i, i);
+        for (int k = 0; k < 9; k++)
+            buf_printf(&text, "%s*a%d", k == 0 ? "" : ", ", i - 1);
+        buf_puts(&text, "]\n");
+    }
+    expect_refused(buf_text(&text), "aliases expand the document", 8);
+    buf_clear(&text);
+    buf_puts(&text, HEAD "tasks: ");
+    for (int i = 0; i < 1000000; i++)
+        buf_putc(&text, '[');
+    expect_refused(buf_text(&text), "nested more than 320 deep", 3);
+    buf_free(&text);
+    expect_refused(HEAD "tasks: \x01\x02\n", "control characters are not allowed", 3);
+    expect_refused(HEAD "tasks: \xff\xfe\n", "invalid leading UTF-8 octet", 3);
+}
+
+/* Each of these would take hours if its cost grew with the square of the size. */
+static void flow_cost_grows_with_its_size(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct buf text = { 0 };
+    buf_puts(&text, HEAD "labels:\n");
+    for (int i = 0; i < MANY; i++)
+        buf_printf(&text, "  k%d: v\n", i);
+    buf_puts(&text, TASK);
+    flow_unref(parse(buf_text(&text)));
+
+    buf_clear(&text);
+    buf_puts(&text, HEAD TASK);
+    for (int i = 0; i < MANY; i++)
+        buf_printf(&text, "unknown%d: v\n", i);
+    struct diag_list list = diag_list_new(arena, NULL);
+    assert_null(parse_with(buf_text(&text), NULL, &list));
+    assert_int_equal(list.errors, MANY);
+
+    buf_clear(&text);
+    buf_puts(&text, HEAD TASK "inputs:\n- {id: m, type: MULTISELECT, values: [");
+    for (int i = 0; i < MANY / 2; i++)
+        buf_printf(&text, "v%d, ", i);
+    buf_puts(&text, "x], defaults: [");
+    for (int i = 0; i < MANY / 2; i++)
+        buf_printf(&text, "w%d, ", i);
+    buf_puts(&text, "x]}\n");
+    list = diag_list_new(arena, NULL);
+    assert_null(parse_with(buf_text(&text), NULL, &list));
+    assert_int_equal(list.errors, MANY / 2);
+
+    buf_clear(&text);
+    buf_puts(&text, HEAD "pluginDefaults:\n- {type: " LOG ", values: {message: [");
+    for (int i = 0; i < MANY / 2; i++)
+        buf_printf(&text, "v%d, ", i);
+    buf_puts(&text, "x]}}\ntasks:\n- {id: t, type: " LOG ", message: [");
+    for (int i = 0; i < MANY / 2; i++)
+        buf_printf(&text, "w%d, ", i);
+    buf_puts(&text, "x]}\n");
+    struct flow *flow = parse(buf_text(&text));
+    assert_int_equal(value_count(value_get(flow_find_task(flow, "t")->doc, "message")), MANY + 1);
+    flow_unref(flow);
+    buf_free(&text);
+}
+
+static void flow_bounds_what_plugin_defaults_copy(void **state)
+{
+    (void)state;
+    struct buf text = { 0 };
+    buf_puts(&text, HEAD "pluginDefaults:\n- {type: io.kestra, values: {assets: {");
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&text, "k%d: v, ", i);
+    buf_puts(&text, "x: y}}}\ntasks:\n");
+    for (int i = 0; i < 10000; i++)
+        buf_printf(&text, "- {id: t%d, type: " RETURN "}\n", i);
+    expect_refused(buf_text(&text), "apply to too much", 1996);
+    buf_free(&text);
+}
+
 static void flow_source_comparison_ignores_the_revision_line(void **state)
 {
     (void)state;
@@ -674,6 +758,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(defaults_by_ref_replace_those_by_type),
     cmocka_unit_test(defaults_that_make_no_sense_are_refused),
     cmocka_unit_test(flow_bounds_depth_and_number_of_tasks),
+    cmocka_unit_test(flow_refuses_hostile_documents_with_a_place),
+    cmocka_unit_test(flow_cost_grows_with_its_size),
+    cmocka_unit_test(flow_bounds_what_plugin_defaults_copy),
     cmocka_unit_test(flow_source_comparison_ignores_the_revision_line),
 };
 TEST_GROUP(flow, tests)
