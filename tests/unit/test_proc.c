@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "tests/support/test.h"
 
 #define SH(script) ((const char *const[]){ "sh", "-c", (script), NULL })
@@ -178,60 +179,6 @@ static void proc_says_why_a_command_cannot_start(void **state)
     arena_free(arena);
 }
 
-static void proc_ends_at_its_deadline_even_when_it_ignores_the_signal(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_new();
-    struct proc_spec polite = {
-        .argv = SH("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done"),
-        .timeout = 100 * USEC_MSEC,
-        .grace = USEC_MIN,
-    };
-    struct proc_result result = run(arena, &polite);
-    assert_int_equal(result.exit.end, PROC_TIMEOUT);
-    assert_string_equal(result.output, "up\nbye\n");
-    assert_non_null(strstr(proc_exit_text(arena, &result.exit), "timed out after 0."));
-
-    struct proc_spec stubborn = {
-        .argv = SH("trap '' TERM; echo up; while :; do sleep 0.01; done"),
-        .timeout = 100 * USEC_MSEC,
-        .grace = 20 * USEC_MSEC,
-    };
-    result = run(arena, &stubborn);
-    assert_int_equal(result.exit.end, PROC_TIMEOUT);
-    assert_true(result.exit.is_signal);
-    assert_int_equal(result.exit.status, SIGKILL);
-    assert_string_equal(result.output, "up\n");
-    arena_free(arena);
-}
-
-static void proc_does_not_wait_for_what_holds_its_pipes(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_new();
-    usec_t before = clock_monotonic();
-    struct proc_spec left_behind = {
-        .argv = SH("sleep 1000 & echo $!"),
-        .linger = 20 * USEC_MSEC,
-    };
-    struct proc_result result = run(arena, &left_behind);
-    assert_int_equal(result.exit.end, PROC_EXITED);
-    pid_t pid = (pid_t)strtol(result.output, NULL, 10);
-    assert_true(pid > 0);
-
-    // What left the group lives on, but its hold on the pipes is let go.
-    struct proc_spec escaped = {
-        .argv = SH("setsid sh -c 'echo $$; exec sleep 1000' & while :; do sleep 0.01; done"),
-        .timeout = 300 * USEC_MSEC,
-    };
-    result = run(arena, &escaped);
-    assert_int_equal(result.exit.end, PROC_TIMEOUT);
-    pid = (pid_t)strtol(result.output, NULL, 10);
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_true(clock_monotonic() - before < 500 * USEC_SEC);
-    arena_free(arena);
-}
-
 struct watched {
     struct loop *loop;
     struct proc *proc;
@@ -268,17 +215,90 @@ static void watch(struct watched *watched, const struct proc_spec *spec)
         proc_watch(watched->proc, watched->loop, watched_output, watched_done, watched, &err));
 }
 
+static struct watched killed_at_first_output(const struct proc_spec *spec)
+{
+    struct error err = { 0 };
+    struct watched watched = { .loop = loop_new(10, &err), .kills_at_output = true };
+    watch(&watched, spec);
+    loop_run(watched.loop);
+    loop_free(watched.loop);
+    return watched;
+}
+
+static void proc_ends_at_its_deadline(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    struct proc_spec spec = {
+        .argv = (const char *const[]){ "sleep", "1000", NULL },
+        .timeout = 20 * USEC_MSEC,
+    };
+    struct proc_result result = run(arena, &spec);
+    assert_int_equal(result.exit.end, PROC_TIMEOUT);
+    assert_true(result.exit.is_signal);
+    assert_true(result.exit.elapsed >= spec.timeout);
+    assert_true(str_starts(proc_exit_text(arena, &result.exit), "timed out after "));
+    arena_free(arena);
+}
+
+static void proc_kill_lets_a_child_clean_up_within_its_grace(void **state)
+{
+    (void)state;
+    struct proc_spec polite = {
+        .argv = SH("exec 2>/dev/null; trap 'echo bye; exit 0' TERM; echo up; while :; do sleep "
+                   "0.01; done"),
+        .grace = USEC_MIN,
+    };
+    struct watched watched = killed_at_first_output(&polite);
+    assert_int_equal(watched.exit.end, PROC_KILLED);
+    assert_false(watched.exit.is_signal);
+    assert_string_equal(watched.output.bytes, "up\nbye\n");
+    buf_free(&watched.output);
+
+    struct proc_spec stubborn = {
+        .argv = SH("trap '' TERM; echo up; while :; do sleep 0.01; done"),
+        .grace = 20 * USEC_MSEC,
+    };
+    watched = killed_at_first_output(&stubborn);
+    assert_int_equal(watched.exit.end, PROC_KILLED);
+    assert_true(watched.exit.is_signal);
+    assert_int_equal(watched.exit.status, SIGKILL);
+    assert_string_equal(watched.output.bytes, "up\n");
+    buf_free(&watched.output);
+}
+
+static void proc_does_not_wait_for_what_holds_its_pipes(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    struct proc_spec left_behind = {
+        .argv = SH("sleep 1000 & echo $!"),
+        .linger = 20 * USEC_MSEC,
+    };
+    struct proc_result result = run(arena, &left_behind);
+    assert_int_equal(result.exit.end, PROC_EXITED);
+    assert_true(strtol(result.output, NULL, 10) > 0);
+    arena_free(arena);
+
+    // What left the group lives on, but its hold on the pipes is let go.
+    struct proc_spec escaped = {
+        .argv = SH("setsid sh -c 'echo $$; exec sleep 1000' & while :; do sleep 0.01; done"),
+    };
+    struct watched watched = killed_at_first_output(&escaped);
+    assert_int_equal(watched.exit.end, PROC_KILLED);
+    pid_t pid = (pid_t)strtol(watched.output.bytes, NULL, 10);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    buf_free(&watched.output);
+}
+
 static void proc_kill_ends_the_whole_group(void **state)
 {
     (void)state;
-    struct error err = { 0 };
-    struct watched watched = { .loop = loop_new(10, &err), .kills_at_output = true };
     struct proc_spec spec = {
         .argv = SH("sh -c 'echo $$; exec sleep 1000' & wait"),
         .grace = USEC_MIN,
     };
-    watch(&watched, &spec);
-    loop_run(watched.loop);
+    struct watched watched = killed_at_first_output(&spec);
     assert_int_equal(watched.exit.end, PROC_KILLED);
     assert_int_equal(watched.exit.status, SIGTERM);
     // The sleep was told as well; a process that nobody reaped yet still answers kill(), so ask
@@ -298,7 +318,6 @@ static void proc_kill_ends_the_whole_group(void **state)
             break;
     }
     buf_free(&watched.output);
-    loop_free(watched.loop);
 }
 
 static void proc_supervises_many_children_without_leaks(void **state)
@@ -409,7 +428,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(proc_passes_input_environment_and_folder),
     cmocka_unit_test(proc_looks_commands_up_in_the_path_of_the_child),
     cmocka_unit_test(proc_says_why_a_command_cannot_start),
-    cmocka_unit_test(proc_ends_at_its_deadline_even_when_it_ignores_the_signal),
+    cmocka_unit_test(proc_ends_at_its_deadline),
+    cmocka_unit_test(proc_kill_lets_a_child_clean_up_within_its_grace),
     cmocka_unit_test(proc_does_not_wait_for_what_holds_its_pipes),
     cmocka_unit_test(proc_kill_ends_the_whole_group),
     cmocka_unit_test(proc_supervises_many_children_without_leaks),
