@@ -53,8 +53,8 @@ static void check_rows(const struct plugin *plugin, const struct prop *table, in
 static void plugin_tables_are_complete(void **state)
 {
     (void)state;
-    for (size_t i = 0; plugin_at(i) != NULL; i++) {
-        const struct plugin *plugin = plugin_at(i);
+    const struct plugin *plugin;
+    for (size_t i = 0; (plugin = plugin_at(i)) != NULL; i++) {
         if (!is_sentence(plugin->title))
             fail_msg("%s needs a title that is a sentence", plugin->id);
         if (plugin->props != NULL)
@@ -69,8 +69,8 @@ static void plugin_tables_are_complete(void **state)
 static void plugin_has_the_operations_of_its_kind(void **state)
 {
     (void)state;
-    for (size_t i = 0; plugin_at(i) != NULL; i++) {
-        const struct plugin *plugin = plugin_at(i);
+    const struct plugin *plugin;
+    for (size_t i = 0; (plugin = plugin_at(i)) != NULL; i++) {
         bool ok = true;
         switch (plugin->task_kind) {
         case TASK_NONE:
@@ -102,8 +102,8 @@ static void plugin_has_the_operations_of_its_kind(void **state)
 static void plugin_binds_defaults_of_every_table(void **state)
 {
     (void)state;
-    for (size_t i = 0; plugin_at(i) != NULL; i++) {
-        const struct plugin *plugin = plugin_at(i);
+    const struct plugin *plugin;
+    for (size_t i = 0; (plugin = plugin_at(i)) != NULL; i++) {
         if (plugin->props == NULL || plugin->props_size == 0)
             continue;
         AUTO(arena_freep) struct arena *arena = arena_new();
