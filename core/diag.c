@@ -303,6 +303,7 @@ const struct value *diag_to_value(struct arena *arena, const struct diag *diag)
     if (diag->line != 0) {
         value_put_int(&map, "line", diag->line);
         value_put_int(&map, "column", diag->column);
+        value_put_int(&map, "width", diag->width);
     }
     value_put_text(&map, "path", diag->path);
     value_put_text(&map, "message", diag->message);

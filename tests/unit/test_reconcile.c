@@ -13,94 +13,8 @@
 #include "reconciler/notes.h"
 #include "reconciler/reconcile.h"
 #include "reconciler/target.h"
-#include "tests/support/git_repo.h"
 #include "tests/support/test.h"
-#include "tests/support/test_plugins.h"
-
-#define LOG "io.kestra.plugin.core.log.Log"
-
-struct world {
-    struct fixture_repo *fixture;
-    struct git_repo *repo;
-    struct target *target;
-    struct snapshot snapshot;
-    struct reconcile_options options;
-    struct arena *arena;
-};
-
-static struct world world_new(void)
-{
-    struct error err = { 0 };
-    struct world world = { .fixture = fixture_repo_new(test_folder()) };
-    world.repo = git_repo_open(fixture_repo_path(world.fixture), &err);
-    if (world.repo == NULL)
-        fail_msg("%s", err.text);
-    world.target = target_memory_new();
-    world.arena = arena_new();
-    world.options = (struct reconcile_options){
-        .plugins = test_plugins(),
-        .threads = 2,
-        .now = test_time("2026-06-01T12:00:00Z"),
-        .zone = "Europe/Paris",
-    };
-    world.snapshot = (struct snapshot){
-        .source = "main",
-        .shown = "data/flows.git",
-        .branch = "main",
-        .folder = "",
-        .repo = world.repo,
-    };
-    return world;
-}
-
-static void world_free(struct world *world)
-{
-    git_repo_free(world->repo);
-    fixture_repo_free(world->fixture);
-    target_free(world->target);
-    arena_free(world->arena);
-}
-
-/* A flow that logs, with more YAML behind. */
-static void put_flow(struct world *world, const char *path, const char *id, const char *more)
-{
-    struct buf text = { 0 };
-    buf_printf(&text,
-               "id: %s\nnamespace: company.team\ntasks:\n  - id: hello\n    type: " LOG
-               "\n    message: hi\n%s",
-               id, more);
-    fixture_put(world->fixture, path, text.bytes);
-    buf_free(&text);
-}
-
-static void put_caller(struct world *world, const char *path, const char *id, const char *callee)
-{
-    struct buf text = { 0 };
-    buf_printf(&text,
-               "id: %s\nnamespace: company.team\ntasks:\n  - id: call\n"
-               "    type: io.kestra.plugin.core.flow.Subflow\n    namespace: company.team\n"
-               "    flowId: %s\n",
-               id, callee);
-    fixture_put(world->fixture, path, text.bytes);
-    buf_free(&text);
-}
-
-static void commit(struct world *world)
-{
-    struct oid id = fixture_commit(world->fixture, "main", "a change");
-    struct error err = { 0 };
-    if (!git_repo_commit(world->repo, world->arena, &id, &world->snapshot.commit, &err))
-        fail_msg("%s", err.text);
-}
-
-static struct plan *make(struct world *world)
-{
-    struct error err = { 0 };
-    struct plan *plan = reconcile_plan(&world->snapshot, world->target, &world->options, &err);
-    if (plan == NULL)
-        fail_msg("%s", err.text);
-    return plan;
-}
+#include "tests/support/world.h"
 
 /* The plan as lines: changes with their fields, impact, errors, holds. */
 static void assert_plan(const struct plan *plan, const char *expected)
@@ -153,29 +67,9 @@ static void assert_plan(const struct plan *plan, const char *expected)
 
 static void assert_next(struct world *world, const char *expected)
 {
-    struct plan *plan = make(world);
+    struct plan *plan = world_plan(world);
     assert_plan(plan, expected);
     plan_free(plan);
-}
-
-static void apply(struct world *world)
-{
-    struct error err = { 0 };
-    struct plan *plan = make(world);
-    if (!reconcile_apply(&world->snapshot, world->target, &world->options, NULL, plan, &err))
-        fail_msg("%s", err.text);
-    plan_free(plan);
-    world->options.now += USEC_MIN;
-}
-
-static struct live_object live(struct world *world, const char *key_text)
-{
-    struct object_key key;
-    struct error err = { 0 };
-    struct live_object out;
-    assert_true(object_key_parse(world->arena, key_text, &key));
-    assert_true(world->target->ops->live(world->target, world->arena, &key, 0, true, &out, &err));
-    return out;
 }
 
 /* ---- the way of a commit ---- */
@@ -184,30 +78,30 @@ static void reconcile_creates_updates_and_deletes_what_a_commit_says(void **stat
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "flows/a.yml", "a", "");
-    put_flow(&world, "flows/b.yml", "b", "");
+    world_put_flow(&world, "flows/a.yml", "a", "");
+    world_put_flow(&world, "flows/b.yml", "b", "");
     fixture_put(world.fixture, "README.md", "not a flow");
     fixture_put(world.fixture, "ci/build.yml", "jobs: [x]\n");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "create flow/company.team/a 0>1\ncreate flow/company.team/b 0>1\n");
-    apply(&world);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 1);
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 1);
     assert_next(&world, "");
 
-    put_flow(&world, "flows/a.yml", "a", "    level: WARN\n");
-    put_flow(&world, "flows/c.yml", "c", "");
+    world_put_flow(&world, "flows/a.yml", "a", "    level: WARN\n");
+    world_put_flow(&world, "flows/c.yml", "c", "");
     fixture_put(world.fixture, "flows/b.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "update flow/company.team/a 1>2\n  tasks.hello.level: - > \"WARN\"\n"
                         "delete flow/company.team/b 1>0\ncreate flow/company.team/c 0>1\n");
-    apply(&world);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 2);
-    assert_int_equal(live(&world, "flow/company.team/b").revision, 0);
-    assert_int_equal(live(&world, "flow/company.team/c").revision, 1);
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 2);
+    assert_int_equal(world_live(&world, "flow/company.team/b").revision, 0);
+    assert_int_equal(world_live(&world, "flow/company.team/c").revision, 1);
 
     // a flow that comes back continues its numbers
-    put_flow(&world, "flows/b.yml", "b", "");
-    commit(&world);
+    world_put_flow(&world, "flows/b.yml", "b", "");
+    world_commit(&world);
     assert_next(&world, "create flow/company.team/b 0>3\n");
     world_free(&world);
 }
@@ -221,24 +115,24 @@ static void reconcile_says_the_same_whether_it_reads_all_or_only_what_differs(vo
     for (int i = 0; i < 60; i++) {
         (void)snprintf(path, sizeof(path), "flows/t%d/f%d.yml", i % 5, i);
         (void)snprintf(id, sizeof(id), "f%d", i);
-        put_flow(&world, path, id, "");
+        world_put_flow(&world, path, id, "");
     }
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "flows/t1/f1.yml", "f1", "    level: WARN\n");
-    put_flow(&world, "flows/t2/new.yml", "new", "");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "flows/t1/f1.yml", "f1", "    level: WARN\n");
+    world_put_flow(&world, "flows/t2/new.yml", "new", "");
     fixture_put(world.fixture, "flows/t3/f3.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     static const char expected[] = "update flow/company.team/f1 1>2\n"
                                    "  tasks.hello.level: - > \"WARN\"\n"
                                    "delete flow/company.team/f3 1>0\n"
                                    "create flow/company.team/new 0>1\n";
-    struct plan *some = make(&world);
+    struct plan *some = world_plan(&world);
     assert_plan(some, expected);
     assert_int_equal(some->files, 3);
     assert_int_equal(some->unchanged, 58);
     world.options.is_full = true;
-    struct plan *all = make(&world);
+    struct plan *all = world_plan(&world);
     assert_plan(all, expected);
     assert_int_equal(all->files, 60);
     assert_int_equal(all->unchanged, 58);
@@ -252,11 +146,11 @@ static void reconcile_is_idempotent(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    apply(&world);
-    apply(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    world_apply(&world);
+    world_apply(&world);
+    world_apply(&world);
     const struct value **docs = NULL;
     size_t count = 0;
     struct error err = { 0 };
@@ -272,13 +166,13 @@ static void reconcile_notes_commits_that_change_nothing(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "README.md", "words");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "");
-    apply(&world);
+    world_apply(&world);
     struct head_note head;
     struct error err = { 0 };
     assert_true(head_note_load(world.target, world.arena, "main", &head, &err));
@@ -291,19 +185,19 @@ static void reconcile_does_not_take_a_moved_file_for_a_new_flow(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "old/a.yml", "a", "");
-    put_flow(&world, "old/b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "old/a.yml", "a", "");
+    world_put_flow(&world, "old/b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "old/a.yml", NULL);
-    put_flow(&world, "new/a.yml", "a", "");
-    commit(&world);
+    world_put_flow(&world, "new/a.yml", "a", "");
+    world_commit(&world);
     assert_next(&world, "move flow/company.team/a 0>1\n");
-    apply(&world);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 1);
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 1);
     // the old file's end does not delete what moved away from it
     fixture_put(world.fixture, "new/a.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/a 1>0\n");
     world_free(&world);
 }
@@ -312,12 +206,12 @@ static void reconcile_ignores_comments_in_the_meaning_but_deploys_them(void **st
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "a.yml", "a", "# a word\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "a.yml", "a", "# a word\n");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_plan(plan, "update flow/company.team/a 1>2\n");
     assert_true(plan->changes.items[0].same_meaning);
     assert_int_equal(plan->changes.items[0].added, 1);
@@ -345,34 +239,34 @@ static void reconcile_deploys_files_and_entries_with_the_flows(void **state)
     struct world world = world_new();
     put_config(&world, "");
     fixture_put(world.fixture, "flows/team/a.yml",
-                "id: a\ntasks: [{id: t, type: " LOG ", message: hi}]\n");
+                "id: a\ntasks: [{id: t, type: " LOG_TASK ", message: hi}]\n");
     fixture_put(world.fixture, "files/queries/orders.sql", "select 1;\n");
     fixture_put(world.fixture, "kv/company.team.yaml",
                 "days: 30\nlimits: {a: 1}\nwarehouse: {value: /data, description: where}\n"
                 "since: {value: '2026-01-01', type: date, ttl: P1D}\n");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "create kv/company.team/days 0>1\ncreate kv/company.team/limits 0>1\n"
                         "create kv/company.team/since 0>1\ncreate kv/company.team/warehouse 0>1\n"
                         "create file/company.team/queries/orders.sql 0>1\n"
                         "create flow/company.team/a 0>1\n");
-    apply(&world);
-    assert_string_equal(live(&world, "kv/company.team/limits").text, "{\"a\":1}");
-    assert_string_equal(live(&world, "kv/company.team/warehouse").text, "\"/data\"");
+    world_apply(&world);
+    assert_string_equal(world_live(&world, "kv/company.team/limits").text, "{\"a\":1}");
+    assert_string_equal(world_live(&world, "kv/company.team/warehouse").text, "\"/data\"");
     assert_next(&world, "");
 
     fixture_put(world.fixture, "files/queries/orders.sql", "select 1;\nselect 2;\n");
     fixture_put(world.fixture, "kv/company.team.yaml",
                 "# moved down\ndays: 31\nlimits: {a: 1}\n"
                 "since: {value: '2026-01-01', type: date, ttl: P2D}\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_plan(plan, "update kv/company.team/days 1>2\n  : 30 > 31\n"
                       "update kv/company.team/since 1>2\ndelete kv/company.team/warehouse 1>0\n"
                       "update file/company.team/queries/orders.sql 1>2\n");
     assert_int_equal(plan->changes.items[3].added, 1);
     assert_int_equal(plan->changes.items[3].removed, 0);
     plan_free(plan);
-    apply(&world);
+    world_apply(&world);
     assert_next(&world, "");
     world_free(&world);
 }
@@ -382,13 +276,13 @@ static void reconcile_reports_mistakes_in_entries_with_their_line(void **state)
     (void)state;
     struct world world = world_new();
     put_config(&world, "");
-    put_flow(&world, "flows/a.yml", "a", "");
+    world_put_flow(&world, "flows/a.yml", "a", "");
     fixture_put(world.fixture, "files/x", "x");
     fixture_put(world.fixture, "kv/company.team.yaml",
                 "ok: 1\n\"not a key\": 1\nempty:\n"
                 "wrong: {value: x, type: NUMBER}\nkind: {value: x, type: WORD}\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 4);
     assert_string_equal(plan->findings.all.items[0].file, "kv/company.team.yaml");
     assert_int_equal(plan->findings.all.items[0].line, 2);
@@ -403,13 +297,13 @@ static void reconcile_says_which_path_of_weir_yaml_is_missing(void **state)
     (void)state;
     struct world world = world_new();
     put_config(&world, "");
-    put_flow(&world, "flows/a.yml", "a", "");
+    world_put_flow(&world, "flows/a.yml", "a", "");
     fixture_put(world.fixture, "files/x", "x");
     fixture_put(world.fixture, "kv/company.team.yaml", "a: 1\n");
-    commit(&world);
-    apply(&world);
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "flows/a.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/a 1>0\n"
                         "error weir.yaml:3:1 the repository has no 'flows'\n"
                         "held findings: 1 error must be corrected\n");
@@ -420,10 +314,10 @@ static void reconcile_reports_every_mistake_in_weir_yaml(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "flows/a.yml", "a", "");
+    world_put_flow(&world, "flows/a.yml", "a", "");
     fixture_put(world.fixture, "weir.yaml", "version: 1\nflow: []\npolicy: {onInvalid: maybe}\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 2);
     assert_string_equal(plan->findings.all.items[0].file, "weir.yaml");
     assert_int_equal(plan->changes.count, 0);
@@ -437,12 +331,12 @@ static void reconcile_reads_everything_again_when_the_layout_changes(void **stat
     (void)state;
     struct world world = world_new();
     fixture_put(world.fixture, "flows/a.yml",
-                "id: a\ntasks: [{id: t, type: " LOG ", message: hi}]\n");
+                "id: a\ntasks: [{id: t, type: " LOG_TASK ", message: hi}]\n");
     fixture_put(world.fixture, "weir.yaml", "flows: [{path: flows, namespace: one}]\n");
-    commit(&world);
-    apply(&world);
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "weir.yaml", "flows: [{path: flows, namespace: two}]\n");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/one/a 1>0\ncreate flow/two/a 0>1\n");
     world_free(&world);
 }
@@ -453,20 +347,20 @@ static void reconcile_holds_a_commit_for_one_broken_file(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "a.yml", "a", "    level: WARN\n");
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "a.yml", "a", "    level: WARN\n");
     fixture_put(world.fixture, "b.yml", "id: b\nnamespace: company.team\ntasks: [\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 1);
     assert_int_equal(plan->changes.count, 1); // and no deletion of b
     struct error err = { 0 };
     assert_false(reconcile_apply(&world.snapshot, world.target, &world.options, NULL, plan, &err));
     assert_int_equal(err.code, ERR_DENIED);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 1);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 1);
 
     assert_true(reconcile_hold(&world.snapshot, world.target, &world.options, plan, &err));
     struct note note;
@@ -481,9 +375,9 @@ static void reconcile_holds_a_commit_for_one_broken_file(void **state)
     assert_string_equal(again.body, note.body); // since when is kept
     plan_free(plan);
 
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     assert_false(
         world.target->ops->note(world.target, world.arena, NOTES_HELD, "main", &note, &err));
     world_free(&world);
@@ -494,32 +388,32 @@ static void reconcile_skips_only_the_broken_file_when_asked_to(void **state)
     (void)state;
     struct world world = world_new();
     fixture_put(world.fixture, "weir.yaml", "policy: {onInvalid: skip}\n");
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "a.yml", "a", "    level: WARN\n");
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "a.yml", "a", "    level: WARN\n");
     fixture_put(world.fixture, "b.yml", "id: b\nnamespace: company.team\ntasks: [\n");
-    commit(&world);
-    apply(&world);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 2);
-    assert_int_equal(live(&world, "flow/company.team/b").revision, 1);
+    world_commit(&world);
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 2);
+    assert_int_equal(world_live(&world, "flow/company.team/b").revision, 1);
     // it is still reported with later commits, although it did not change
-    put_flow(&world, "c.yml", "c", "");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_put_flow(&world, "c.yml", "c", "");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 1);
     assert_true(plan->is_partial);
     assert_int_equal(plan->changes.count, 1);
     plan_free(plan);
-    apply(&world);
-    put_flow(&world, "b.yml", "b", "    level: INFO\n");
-    commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "b.yml", "b", "    level: INFO\n");
+    world_commit(&world);
     assert_next(&world, "update flow/company.team/b 1>2\n  tasks.hello.level: - > \"INFO\"\n");
-    apply(&world);
-    put_flow(&world, "d.yml", "d", "");
-    commit(&world);
-    plan = make(&world);
+    world_apply(&world);
+    world_put_flow(&world, "d.yml", "d", "");
+    world_commit(&world);
+    plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 0);
     plan_free(plan);
     world_free(&world);
@@ -530,14 +424,14 @@ static void reconcile_does_not_delete_a_flow_that_broke_while_it_moved(void **st
     (void)state;
     struct world world = world_new();
     fixture_put(world.fixture, "weir.yaml", "policy: {onInvalid: skip}\n");
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "a.yml", NULL);
     fixture_put(world.fixture, "moved.yml", "id: a\nnamespace: company.team\ntasks: {\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->changes.count, 0);
     plan_free(plan);
     world_free(&world);
@@ -547,18 +441,18 @@ static void reconcile_reports_a_flow_that_is_defined_twice(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "a", "");
-    commit(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "a", "");
+    world_commit(&world);
     assert_next(&world, "create flow/company.team/a 0>1\n"
                         "error b.yml:1:1 flow 'company.team/a' is defined in a.yml:1 too\n"
                         "held findings: 1 error must be corrected\n");
     fixture_put(world.fixture, "b.yml", NULL);
-    commit(&world);
-    apply(&world);
+    world_commit(&world);
+    world_apply(&world);
     // the other definition lies in a file that did not change
-    put_flow(&world, "c.yml", "a", "");
-    commit(&world);
+    world_put_flow(&world, "c.yml", "a", "");
+    world_commit(&world);
     assert_next(&world, "error c.yml:1:1 flow 'company.team/a' is defined in a.yml:1 too\n"
                         "held findings: 1 error must be corrected\n");
     world_free(&world);
@@ -568,12 +462,12 @@ static void reconcile_reports_a_file_that_stops_looking_like_a_flow(void **state
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "a.yml", "something: else\n");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world,
                 "error a.yml:0:0 the file defined flow 'company.team/a' and does not look like a "
                 "flow any more\nheld findings: 1 error must be corrected\n");
@@ -584,13 +478,13 @@ static void reconcile_takes_a_link_in_place_of_a_flow_for_a_mistake(void **state
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "flows/a.yml", "a", "");
-    put_flow(&world, "flows/b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "flows/a.yml", "a", "");
+    world_put_flow(&world, "flows/b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     struct oid blob = fixture_blob(world.fixture, "/etc/passwd", 11);
     fixture_put_mode(world.fixture, "flows/a.yml", 0120000, &blob);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world,
                 "error flows/a.yml:0:0 'flows/a.yml' is a symbolic link, which is not followed\n"
                 "held findings: 1 error must be corrected\n");
@@ -602,15 +496,15 @@ static void reconcile_keeps_what_lay_in_a_folder_that_became_a_link(void **state
     (void)state;
     struct world world = world_new();
     fixture_put(world.fixture, "weir.yaml", "flows: [{path: flows}]\n");
-    put_flow(&world, "flows/team/a.yml", "a", "");
-    put_flow(&world, "flows/b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "flows/team/a.yml", "a", "");
+    world_put_flow(&world, "flows/b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     struct oid blob = fixture_blob(world.fixture, "../elsewhere", 12);
     fixture_put(world.fixture, "flows/team/a.yml", NULL);
     fixture_put_mode(world.fixture, "flows/team", 0120000, &blob);
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->changes.count, 0);
     assert_int_equal(plan->findings.all.count, 1);
     plan_free(plan);
@@ -627,7 +521,7 @@ static void reconcile_refuses_files_that_are_too_big(void **state)
     memcpy(bytes, "id: a\ntasks:\n", 13);
     fixture_put_bytes(world.fixture, "a.yml", bytes, length);
     free(bytes);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world,
                 "error a.yml:0:0 the file is too big: has 5242880 bytes, more than the 4194304 "
                 "allowed\nheld findings: 1 error must be corrected\n");
@@ -639,8 +533,8 @@ static void reconcile_reports_bytes_that_are_no_text(void **state)
     (void)state;
     struct world world = world_new();
     fixture_put_bytes(world.fixture, "a.yml", "id: a\ntasks:\n\x00\xff\xfe", 16);
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 1);
     assert_string_equal(plan->findings.all.items[0].file, "a.yml");
     assert_true(plan_is_held(plan));
@@ -654,16 +548,16 @@ static void reconcile_takes_an_empty_tree_for_an_error(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "a.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     struct error err = { 0 };
     assert_null(reconcile_plan(&world.snapshot, world.target, &world.options, &err));
     assert_int_equal(err.code, ERR_INVALID);
     assert_non_null(strstr(err.text, "no files at all"));
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 1);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 1);
     world_free(&world);
 }
 
@@ -672,13 +566,13 @@ static void reconcile_takes_a_missing_folder_for_an_error(void **state)
     (void)state;
     struct world world = world_new();
     world.snapshot.folder = "deploy";
-    put_flow(&world, "deploy/a.yml", "a", "");
-    put_flow(&world, "other/b.yml", "b", "");
-    commit(&world);
+    world_put_flow(&world, "deploy/a.yml", "a", "");
+    world_put_flow(&world, "other/b.yml", "b", "");
+    world_commit(&world);
     assert_next(&world, "create flow/company.team/a 0>1\n");
-    apply(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "deploy/a.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     struct error err = { 0 };
     assert_null(reconcile_plan(&world.snapshot, world.target, &world.options, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
@@ -690,10 +584,10 @@ static void reconcile_takes_an_unreadable_object_for_an_error(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     struct oid nowhere = { { 9 } };
     char tree[256];
     size_t length = fixture_tree_entry(tree, 0, "100644", "a.yml", &nowhere);
@@ -703,7 +597,7 @@ static void reconcile_takes_an_unreadable_object_for_an_error(void **state)
     assert_true(git_repo_commit(world.repo, world.arena, &id, &world.snapshot.commit, &err));
     assert_null(reconcile_plan(&world.snapshot, world.target, &world.options, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
-    assert_int_equal(live(&world, "flow/company.team/b").revision, 1);
+    assert_int_equal(world_live(&world, "flow/company.team/b").revision, 1);
     world_free(&world);
 }
 
@@ -711,19 +605,19 @@ static void reconcile_holds_a_commit_that_deletes_everything(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "a.yml", NULL);
     fixture_put(world.fixture, "b.yml", NULL);
     fixture_put(world.fixture, "README.md", "empty now");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/a 1>0\ndelete flow/company.team/b 1>0\n"
                         "held deletions: all 2 objects would be deleted\n");
     world.options.overrides = OVERRIDE_DELETIONS;
-    apply(&world);
-    assert_int_equal(live(&world, "flow/company.team/a").revision, 0);
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 0);
     world_free(&world);
 }
 
@@ -731,10 +625,10 @@ static void reconcile_reads_everything_when_the_old_tree_is_gone(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     // another repository in the same place, without the old history
     git_repo_free(world.repo);
     fixture_repo_free(world.fixture);
@@ -742,9 +636,9 @@ static void reconcile_reads_everything_when_the_old_tree_is_gone(void **state)
     world.fixture = fixture_repo_new(test_folder());
     world.repo = git_repo_open(fixture_repo_path(world.fixture), &err);
     world.snapshot.repo = world.repo;
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "c.yml", "c", "");
-    commit(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "c.yml", "c", "");
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/b 1>0\ncreate flow/company.team/c 0>1\n");
     world_free(&world);
 }
@@ -755,21 +649,21 @@ static void reconcile_says_whose_change_it_overwrites(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     struct object_key key = { OBJECT_FLOW, "company.team", "a" };
     target_memory_touch(world.target, &key, "id: a\nnamespace: company.team\n", "ana", 5);
-    put_flow(&world, "b.yml", "b", "    level: WARN\n");
-    commit(&world);
+    world_put_flow(&world, "b.yml", "b", "    level: WARN\n");
+    world_commit(&world);
     // a was not touched by the commit
     assert_next(&world, "update flow/company.team/b 1>2\n  tasks.hello.level: - > \"WARN\"\n");
-    put_flow(&world, "a.yml", "a", "    level: WARN\n");
-    commit(&world);
+    world_put_flow(&world, "a.yml", "a", "    level: WARN\n");
+    world_commit(&world);
     assert_next(&world,
                 "update flow/company.team/a 2>3 over ana\n"
-                "  tasks: - > [{\"id\":\"hello\",\"type\":\"" LOG
+                "  tasks: - > [{\"id\":\"hello\",\"type\":\"" LOG_TASK
                 "\",\"message\":\"hi\",\"level\":\"WARN\"}]\n"
                 "update flow/company.team/b 1>2\n  tasks.hello.level: - > \"WARN\"\n"
                 "! flow company.team/a was changed by ana beside Git; that change is lost\n");
@@ -780,22 +674,22 @@ static void reconcile_takes_over_what_is_there_already(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "a.yml", "a", "");
     struct object_key same = { OBJECT_FLOW, "company.team", "a" };
     target_memory_touch(world.target, &same,
-                        "id: a\nnamespace: company.team\ntasks:\n  - id: hello\n    type: " LOG
+                        "id: a\nnamespace: company.team\ntasks:\n  - id: hello\n    type: " LOG_TASK
                         "\n    message: hi\n",
                         "ana", 5);
-    put_flow(&world, "b.yml", "b", "");
+    world_put_flow(&world, "b.yml", "b", "");
     struct object_key other = { OBJECT_FLOW, "company.team", "b" };
     target_memory_touch(world.target, &other, "id: b\nnamespace: company.team\n", "bo", 5);
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->changes.items[0].action, PLAN_TAKE);
     assert_int_equal(plan->changes.items[1].action, PLAN_UPDATE);
     assert_string_equal(plan->impacts.items[0].code, "overwrites");
     plan_free(plan);
-    apply(&world);
+    world_apply(&world);
     assert_next(&world, "");
     world_free(&world);
 }
@@ -804,16 +698,16 @@ static void reconcile_forgets_what_somebody_deleted_before(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    put_flow(&world, "b.yml", "b", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
     struct object_key key = { OBJECT_FLOW, "company.team", "a" };
     target_memory_touch(world.target, &key, NULL, "ana", 5);
     fixture_put(world.fixture, "a.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "forget flow/company.team/a\n");
-    apply(&world);
+    world_apply(&world);
     assert_next(&world, "");
     world_free(&world);
 }
@@ -825,13 +719,13 @@ static void reconcile_leaves_objects_of_other_repositories_alone(void **state)
     struct world world = world_new();
     world.options.sources = sources;
     world.snapshot.source = "infra";
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    world_apply(&world);
     world.snapshot.source = "main";
-    put_flow(&world, "a.yml", "a", "    level: WARN\n");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_put_flow(&world, "a.yml", "a", "    level: WARN\n");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 1);
     assert_string_equal(plan->findings.all.items[0].message,
                         "flow 'company.team/a' is deployed from source 'infra'");
@@ -844,13 +738,13 @@ static void reconcile_refuses_a_plan_other_than_the_reviewed_one(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
-    commit(&world);
-    struct plan *reviewed = make(&world);
+    world_put_flow(&world, "a.yml", "a", "");
+    world_commit(&world);
+    struct plan *reviewed = world_plan(&world);
     struct apply_options options = { .expected_digest = reviewed->digest };
     struct object_key key = { OBJECT_FLOW, "company.team", "a" };
     target_memory_touch(world.target, &key, "id: a\n", "ana", 5);
-    struct plan *now = make(&world);
+    struct plan *now = world_plan(&world);
     struct error err = { 0 };
     assert_false(
         reconcile_apply(&world.snapshot, world.target, &world.options, &options, now, &err));
@@ -859,7 +753,7 @@ static void reconcile_refuses_a_plan_other_than_the_reviewed_one(void **state)
     assert_false(
         reconcile_apply(&world.snapshot, world.target, &world.options, &options, reviewed, &err));
     assert_int_equal(err.code, ERR_CONFLICT);
-    assert_string_equal(live(&world, "flow/company.team/a").text, "id: a\n");
+    assert_string_equal(world_live(&world, "flow/company.team/a").text, "id: a\n");
     plan_free(now);
     plan_free(reviewed);
     world_free(&world);
@@ -871,10 +765,10 @@ static void reconcile_reports_a_subflow_that_does_not_exist(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "load.yml", "load_customers", "");
-    put_caller(&world, "nightly.yml", "nightly", "load_custmers");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_put_flow(&world, "load.yml", "load_customers", "");
+    world_put_caller(&world, "nightly.yml", "nightly", "load_custmers");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_plan(plan, "create flow/company.team/load_customers 0>1\n"
                       "create flow/company.team/nightly 0>1\n"
                       "error nightly.yml:7:13 subflow 'company.team/load_custmers' does not exist\n"
@@ -882,9 +776,9 @@ static void reconcile_reports_a_subflow_that_does_not_exist(void **state)
     assert_string_equal(plan->findings.all.items[0].advice,
                         "did you mean 'company.team/load_customers'?");
     plan_free(plan);
-    put_caller(&world, "nightly.yml", "nightly", "load_customers");
-    commit(&world);
-    apply(&world);
+    world_put_caller(&world, "nightly.yml", "nightly", "load_customers");
+    world_commit(&world);
+    world_apply(&world);
     world_free(&world);
 }
 
@@ -893,12 +787,12 @@ static void reconcile_skips_callers_of_what_was_skipped(void **state)
     (void)state;
     struct world world = world_new();
     fixture_put(world.fixture, "weir.yaml", "policy: {onInvalid: skip}\n");
-    put_flow(&world, "fine.yml", "fine", "");
+    world_put_flow(&world, "fine.yml", "fine", "");
     fixture_put(world.fixture, "broken.yml", "id: broken\nnamespace: company.team\ntasks: [\n");
-    put_caller(&world, "one.yml", "one", "broken");
-    put_caller(&world, "two.yml", "two", "one");
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_put_caller(&world, "one.yml", "one", "broken");
+    world_put_caller(&world, "two.yml", "two", "one");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->findings.errors, 3);
     assert_int_equal(plan->changes.count, 1);
     assert_string_equal(plan->changes.items[0].key.name, "fine");
@@ -911,19 +805,20 @@ static void reconcile_warns_of_callers_of_a_deleted_flow(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "load.yml", "load", "");
-    put_flow(&world, "other.yml", "other", "");
-    put_caller(&world, "nightly.yml", "nightly", "load");
-    put_flow(&world, "publish.yml", "publish",
-             "triggers:\n  - id: after\n    type: io.kestra.plugin.core.trigger.Flow\n"
-             "    preconditions: {id: p, flows: [{namespace: company.team, flowId: load}]}\n");
-    commit(&world);
-    apply(&world);
+    world_put_flow(&world, "load.yml", "load", "");
+    world_put_flow(&world, "other.yml", "other", "");
+    world_put_caller(&world, "nightly.yml", "nightly", "load");
+    world_put_flow(
+        &world, "publish.yml", "publish",
+        "triggers:\n  - id: after\n    type: io.kestra.plugin.core.trigger.Flow\n"
+        "    preconditions: {id: p, flows: [{namespace: company.team, flowId: load}]}\n");
+    world_commit(&world);
+    world_apply(&world);
     struct object_key key = { OBJECT_FLOW, "company.team", "load" };
     target_memory_run(world.target, &key, 2);
     fixture_put(world.fixture, "load.yml", NULL);
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_plan(plan, "delete flow/company.team/load 1>0\n"
                       "! company.team/nightly calls company.team/load, which this plan deletes "
                       "(nightly.yml:7)\n"
@@ -934,7 +829,7 @@ static void reconcile_warns_of_callers_of_a_deleted_flow(void **state)
     // a caller that goes at the same time is no reason to warn
     fixture_put(world.fixture, "nightly.yml", NULL);
     fixture_put(world.fixture, "publish.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/load 1>0\ndelete flow/company.team/nightly 1>0\n"
                         "delete flow/company.team/publish 1>0\n");
     world_free(&world);
@@ -944,19 +839,20 @@ static void reconcile_warns_of_callers_that_do_not_pass_a_new_required_input(voi
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "load.yml", "load", "");
-    put_caller(&world, "nightly.yml", "nightly", "load");
+    world_put_flow(&world, "load.yml", "load", "");
+    world_put_caller(&world, "nightly.yml", "nightly", "load");
     fixture_put(world.fixture, "hourly.yml",
                 "id: hourly\nnamespace: company.team\ntasks:\n  - id: call\n"
                 "    type: io.kestra.plugin.core.flow.Subflow\n    namespace: company.team\n"
                 "    flowId: load\n    inputs: {since: x}\n");
-    put_flow(&world, "publish.yml", "publish",
-             "triggers:\n  - id: after\n    type: io.kestra.plugin.core.trigger.Flow\n"
-             "    preconditions: {id: p, flows: [{namespace: company.team, flowId: load}]}\n");
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "load.yml", "load", "inputs:\n  - {id: since, type: STRING}\n");
-    commit(&world);
+    world_put_flow(
+        &world, "publish.yml", "publish",
+        "triggers:\n  - id: after\n    type: io.kestra.plugin.core.trigger.Flow\n"
+        "    preconditions: {id: p, flows: [{namespace: company.team, flowId: load}]}\n");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "load.yml", "load", "inputs:\n  - {id: since, type: STRING}\n");
+    world_commit(&world);
     assert_next(&world,
                 "update flow/company.team/load 1>2\n"
                 "  inputs: - > [{\"id\":\"since\",\"type\":\"STRING\"}]\n"
@@ -964,10 +860,11 @@ static void reconcile_warns_of_callers_that_do_not_pass_a_new_required_input(voi
                 "(nightly.yml:7)\n"
                 ". 1 flow trigger follows company.team/load (publish.yml:10)\n");
     // with a default nobody has to pass it
-    put_flow(&world, "load.yml", "load", "inputs:\n  - {id: since, type: STRING, defaults: x}\n");
+    world_put_flow(&world, "load.yml", "load",
+                   "inputs:\n  - {id: since, type: STRING, defaults: x}\n");
     fixture_put(world.fixture, "publish.yml", NULL);
-    commit(&world);
-    struct plan *plan = make(&world);
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->impacts.count, 0);
     plan_free(plan);
     world_free(&world);
@@ -977,17 +874,19 @@ static void reconcile_shows_when_a_changed_schedule_runs_next(void **state)
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a",
-             "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 0 * * * "
-             "*}\n");
-    commit(&world);
-    apply(&world);
-    put_flow(&world, "a.yml", "a",
-             "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 30 6 * * "
-             "*}\n");
-    commit(&world);
+    world_put_flow(
+        &world, "a.yml", "a",
+        "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 0 * * * "
+        "*}\n");
+    world_commit(&world);
+    world_apply(&world);
+    world_put_flow(
+        &world, "a.yml", "a",
+        "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 30 6 * * "
+        "*}\n");
+    world_commit(&world);
     world.options.now = test_time("2026-06-01T12:10:00Z");
-    struct plan *plan = make(&world);
+    struct plan *plan = world_plan(&world);
     assert_int_equal(plan->changes.items[0].schedules_count, 1);
     const struct plan_schedule *schedule = &plan->changes.items[0].schedules[0];
     assert_string_equal(schedule->zone, "Europe/Paris");
@@ -996,7 +895,7 @@ static void reconcile_shows_when_a_changed_schedule_runs_next(void **state)
     assert_true(schedule->after[2] == test_time("2026-06-04T04:30:00Z"));
     // the time of day is not part of what is reviewed
     world.options.now += USEC_DAY;
-    struct plan *later = make(&world);
+    struct plan *later = world_plan(&world);
     assert_string_equal(later->digest, plan->digest);
     plan_free(later);
     plan_free(plan);
@@ -1015,20 +914,20 @@ static void reconcile_holds_more_deletions_than_the_budget(void **state)
         char id[16];
         (void)snprintf(path, sizeof(path), "f%d.yml", i);
         (void)snprintf(id, sizeof(id), "f%d", i);
-        put_flow(&world, path, id, "");
+        world_put_flow(&world, path, id, "");
     }
-    commit(&world);
-    apply(&world);
+    world_commit(&world);
+    world_apply(&world);
     fixture_put(world.fixture, "f0.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/f0 1>0\n");
     fixture_put(world.fixture, "f1.yml", NULL);
-    commit(&world);
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/f0 1>0\ndelete flow/company.team/f1 1>0\n"
                         "held deletions: deletion of 2 objects exceeds the budget of 1\n");
     // a deleted flow that was only moved costs nothing
-    put_flow(&world, "moved.yml", "f1", "");
-    commit(&world);
+    world_put_flow(&world, "moved.yml", "f1", "");
+    world_commit(&world);
     assert_next(&world, "delete flow/company.team/f0 1>0\nmove flow/company.team/f1 0>1\n");
     world_free(&world);
 }
@@ -1037,29 +936,29 @@ static void reconcile_holds_changes_of_protected_namespaces_and_closed_windows(v
 {
     (void)state;
     struct world world = world_new();
-    put_flow(&world, "a.yml", "a", "");
+    world_put_flow(&world, "a.yml", "a", "");
     fixture_put(world.fixture, "weir.yaml",
                 "policy:\n  protected: [company]\n  windows:\n"
                 "    - {name: evenings, allow: '0 18 * * *', for: PT4H, zone: UTC}\n");
-    commit(&world);
+    world_commit(&world);
     assert_next(&world,
                 "create flow/company.team/a 0>1\n"
                 "held window: window 'evenings' (weir.yaml:4) opens 2026-06-01T18:00:00Z\n");
-    struct plan *closed = make(&world);
+    struct plan *closed = world_plan(&world);
     world.options.now = test_time("2026-06-01T18:30:00Z");
-    struct plan *open = make(&world);
+    struct plan *open = world_plan(&world);
     assert_false(plan_is_held(open));
     assert_string_equal(open->digest, closed->digest);
     plan_free(open);
     plan_free(closed);
-    apply(&world);
-    put_flow(&world, "a.yml", "a", "    level: WARN\n");
-    commit(&world);
+    world_apply(&world);
+    world_put_flow(&world, "a.yml", "a", "    level: WARN\n");
+    world_commit(&world);
     assert_next(&world, "update flow/company.team/a 1>2\n  tasks.hello.level: - > \"WARN\"\n"
                         "held protected: namespace 'company' is protected: update of flow "
                         "'company.team/a'\n");
     world.options.overrides = OVERRIDE_PROTECTED;
-    apply(&world);
+    world_apply(&world);
     world_free(&world);
 }
 
