@@ -111,7 +111,7 @@ format: ## Apply .clang-format
 check-format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
-$(BUILD)/tools/generate: tools/generate.c $(BUILD)/libweir.a
+$(BUILD)/tools/generate: tools/generate.c $(CLI_LIB_OBJ) $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 

@@ -9,6 +9,8 @@ extern const struct cli_command command_logs;
 extern const struct cli_command command_kill;
 extern const struct cli_command command_restart;
 extern const struct cli_command command_config;
+extern const struct cli_command command_docs;
+extern const struct cli_command command_schema;
 extern const struct cli_command command_completion;
 extern const struct cli_command command_help_row;
 extern const struct cli_command command_version;
@@ -22,6 +24,8 @@ const struct cli_command *const commands[] = {
     &command_kill,
     &command_restart,
     &command_config,
+    &command_docs,
+    &command_schema,
     &command_completion,
     &command_help_row,
     &command_version,
