@@ -23,10 +23,10 @@ Q := $(if $(V),,@)
 
 PACKAGES := libgit2 yaml-0.1 jansson sqlite3 libcurl libmicrohttpd libcrypto libpcre2-8 libarchive libzstd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lunistring -lpthread -lm
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ljq -lonig -lunistring -lpthread -lm
 
 # Folders of the library, in the order of the layers.
-FOLDERS := base core core/expr core/jq agent reconciler runtime runtime/engine runtime/scheduler \
+FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/scheduler \
            runtime/store runtime/driver runtime/worker runtime/tasks runtime/triggers \
            runtime/runners runtime/storage runtime/secrets runtime/api
 LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))
@@ -104,6 +104,14 @@ fuzz: $(FUZZ_NAMES:%=build/fuzz/fuzz_%) ## Fuzz each target for a while (FUZZ="f
 	$(Q)bad=0; for name in $(or $(FUZZ),$(FUZZ_NAMES)); do \
 	  tests/fuzz/run.sh build/fuzz/fuzz_$$name $$name $(or $(SECONDS),60) $(FUZZ_SEEDS) || bad=1; \
 	done; exit $$bad
+$(BUILD)/scenarios: $(BUILD)/tests/scenarios/run.o $(BUILD)/tests/support/engine_bed.o \
+                    $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+scenarios: $(BUILD)/scenarios ## Conversations with the engine (SCENARIO=part of a name)
+	$(Q)SCENARIO="$(SCENARIO)" $(BUILD)/scenarios $(sort $(wildcard tests/scenarios/*.txt))
+.PHONY: scenarios
+-include $(BUILD)/tests/scenarios/run.d
 
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -11,10 +11,38 @@
 #define PLUGINS(X)                                                                                 \
     /* runtime/runners */                                                                          \
     X(runner_process)                                                                              \
+    /* runtime/engine */                                                                           \
+    X(task_flow_allow_failure)                                                                     \
+    X(task_flow_approval)                                                                          \
+    X(task_flow_dag)                                                                               \
+    X(task_flow_each_parallel)                                                                     \
+    X(task_flow_each_sequential)                                                                   \
+    X(task_flow_for_each)                                                                          \
+    X(task_flow_if)                                                                                \
+    X(task_flow_loop)                                                                              \
+    X(task_flow_loop_until)                                                                        \
+    X(task_flow_parallel)                                                                          \
+    X(task_flow_pause)                                                                             \
+    X(task_flow_sequential)                                                                        \
+    X(task_flow_subflow)                                                                           \
+    X(task_flow_switch)                                                                            \
+    X(task_flow_template)                                                                          \
+    X(task_flow_working_directory)                                                                 \
     /* runtime/tasks */                                                                            \
+    X(task_debug_echo)                                                                             \
+    X(task_debug_return)                                                                           \
+    X(task_execution_assert)                                                                       \
     X(task_execution_count)                                                                        \
+    X(task_execution_exit)                                                                         \
+    X(task_execution_fail)                                                                         \
+    X(task_execution_kill)                                                                         \
+    X(task_execution_labels)                                                                       \
     X(task_execution_purge)                                                                        \
     X(task_execution_resume)                                                                       \
+    X(task_execution_set_variables)                                                                \
+    X(task_execution_unset_variables)                                                              \
+    X(task_flow_for_each_item)                                                                     \
+    X(task_flow_sleep)                                                                             \
     X(task_http_download)                                                                          \
     X(task_http_request)                                                                           \
     X(task_http_sse)                                                                               \
@@ -24,8 +52,10 @@
     X(task_kv_purge)                                                                               \
     X(task_kv_put)                                                                                 \
     X(task_kv_set)                                                                                 \
+    X(task_log_write)                                                                              \
     X(task_log_fetch)                                                                              \
     X(task_log_purge)                                                                              \
+    X(task_metric_publish)                                                                         \
     X(task_namespace_delete)                                                                       \
     X(task_namespace_download)                                                                     \
     X(task_namespace_purge)                                                                        \
@@ -62,6 +92,7 @@
     X(task_script_ruby_script)                                                                     \
     X(task_script_shell_commands)                                                                  \
     X(task_script_shell_script)                                                                    \
+    X(task_output_values)                                                                          \
     X(task_state_delete)                                                                           \
     X(task_state_get)                                                                              \
     X(task_state_set)                                                                              \
@@ -76,6 +107,7 @@
     X(task_storage_size)                                                                           \
     X(task_storage_split)                                                                          \
     X(task_storage_write)                                                                          \
+    X(task_templated_task)                                                                         \
     X(task_trigger_toggle)                                                                         \
     /* runtime/triggers */                                                                         \
     X(trigger_flow)                                                                                \

@@ -114,8 +114,16 @@ enum command_type {
     COMMAND_CANCEL,   /* worker: interrupt the attempt; it answers EVENT_RUN_ENDED KILLED */
     COMMAND_TIMER,    /* EVENT_TIMER at `at` (durable: the run or execution row holds it) */
     COMMAND_EVALUATE, /* call effect `key` with `props` as arguments for `run` (or execution) */
-    COMMAND_CHILD,    /* create a child execution with id `child_id`; it may exist already */
-    COMMAND_CHILD_RESTART, /* restart child `child_id` */
+    /*
+     * Create a child execution with id `child_id`; it may exist already (then the rest is not
+     * looked at). Answers: CHILD_CREATED, and CHILD_ENDED when that has come; CHILD_REFUSED.
+     */
+    COMMAND_CHILD,
+    /*
+     * Restart child `child_id`. Answers: CHILD_CREATED when it was FAILED and goes on; CHILD_ENDED
+     * with SUCCESS when it was in another state; CHILD_REFUSED when there is none.
+     */
+    COMMAND_CHILD_RESTART,
     COMMAND_KILL_CHILDREN, /* all whose trigger.variables.executionId is this one */
     COMMAND_LOG,
     COMMAND_METRIC,
@@ -196,10 +204,11 @@ char *engine_answer_key(struct arena *arena, const char *function, const struct 
 
 /*
  * The context that expressions of a task run see (flow-language.md 6.13, expressions.md 9); run
- * NULL: flow level. `outputs`, `tasks` and `parents` are lazy. Borrows from the execution.
+ * NULL: flow level. `outputs`, `tasks` and `parents` are lazy. Borrows from the execution, and
+ * keeps what it had to make in it.
  */
-const struct value *engine_context(const struct execution *execution,
-                                   const struct task_run *run,
+const struct value *engine_context(struct execution *execution,
+                                   struct task_run *run,
                                    const struct engine_world *world,
                                    struct arena *arena);
 

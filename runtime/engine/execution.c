@@ -270,7 +270,8 @@ struct task_run *execution_find_run(const struct execution *execution, const cha
     return table->slots[table_slot(table, run_id)];
 }
 
-struct task_run *execution_run_by_seq(const struct execution *execution, uint32_t seq)
+/* Position of the first run with this number or a greater one. */
+static size_t position_of(const struct execution *execution, uint32_t seq)
 {
     size_t low = 0;
     size_t high = execution->runs.count;
@@ -281,8 +282,21 @@ struct task_run *execution_run_by_seq(const struct execution *execution, uint32_
         else
             high = middle;
     }
-    bool found = low < execution->runs.count && execution->runs.items[low]->seq == seq;
-    return found ? execution->runs.items[low] : NULL;
+    return low;
+}
+
+struct task_run *execution_run_by_seq(const struct execution *execution, uint32_t seq)
+{
+    size_t at = position_of(execution, seq);
+    bool found = at < execution->runs.count && execution->runs.items[at]->seq == seq;
+    return found ? execution->runs.items[at] : NULL;
+}
+
+size_t execution_run_index(const struct execution *execution, const struct task_run *run)
+{
+    size_t at = position_of(execution, run->seq);
+    CHECK(at < execution->runs.count);
+    return at;
 }
 
 const char *execution_label(const struct execution *execution, const char *key)

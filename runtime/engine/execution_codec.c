@@ -13,6 +13,7 @@
 #include "core/value.h"
 #include "core/value_codec.h"
 #include "runtime/engine/execution.h"
+#include "runtime/engine/iterations.h"
 
 #define HEADER_VERSION 1
 #define RUN_VERSION    1
@@ -275,6 +276,8 @@ void task_run_encode(struct buf *out, const struct task_run *run)
                        flag(run->is_released, RUN_RELEASED));
     pack_text(out, run->remote_id);
     pack_value(out, run->memo);
+    pack_text(out, run->cache_key);
+    iterations_pack(out, run->iterations);
     pack_int(out, run->wake_at);
     pack_uint(out, run->wake_generation);
 }
@@ -319,6 +322,8 @@ static void unpack_run(struct unpack *in, struct execution *execution, struct ta
     run->is_released = (flags & RUN_RELEASED) != 0;
     run->remote_id = unpack_text(in, arena);
     run->memo = unpack_value(in, arena);
+    run->cache_key = unpack_text(in, arena);
+    run->iterations = iterations_unpack(in, arena);
     run->wake_at = unpack_int(in);
     run->wake_generation = (uint32_t)unpack_max(in, UINT32_MAX);
     if (run->seq == 0 || run->task_id == NULL || run->parent_seq >= run->seq)
@@ -340,7 +345,7 @@ bool task_run_decode(struct execution *execution,
     if (in.bad || unpack_left(&in) != 0)
         return error_set(err, ERR_INTERNAL, "a stored task run is damaged");
     if (execution->flow != NULL)
-        run->task = flow_find_task(execution->flow, run->task_id);
+        run->task = execution_task(execution, run->task_id);
     *VEC_PUSH_ARENA(execution->arena, &execution->runs) = run;
     return true;
 }
