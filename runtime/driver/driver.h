@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "runtime/engine/engine.h"
+#include "runtime/scheduler/spec.h"
 #include "runtime/store/rows.h"
 #include "runtime/worker/orders.h"
 
@@ -34,8 +35,6 @@ struct plugin_set;
 struct services;
 struct store;
 struct value;
-
-enum recover_missed { RECOVER_ALL, RECOVER_LAST, RECOVER_NONE };
 
 /* Zero-initialised fields take the default in brackets. Pointers are borrowed until driver_free().
  */
