@@ -95,7 +95,7 @@ static bool read_typed(const struct value *doc, struct window_rule *rule, struct
                read_time(value_get(doc, "endTime"), &rule->to, rule, err);
     }
     if (strcmp(type, "SLIDING_WINDOW") == 0)
-        rule->kind = WINDOW_SLIDING;
+        rule->kind = WINDOW_SLIDES;
     return read_fixed(doc, "window", "windowAdvance", rule, err);
 }
 
@@ -117,7 +117,7 @@ bool window_rule_parse(const struct value *doc,
         ok = read_time(value_get(doc, "from"), &rule.from, &rule, err) &&
              read_time(value_get(doc, "to"), &rule.to, &rule, err);
     } else if (value_get(doc, "lookback") != NULL) {
-        rule.kind = WINDOW_SLIDING;
+        rule.kind = WINDOW_SLIDES;
         ok = read_fixed(doc, "lookback", "offset", &rule, err);
     } else if (value_get(doc, "every") != NULL) {
         ok = read_fixed(doc, "every", "offset", &rule, err);
@@ -187,7 +187,7 @@ bool window_at(const struct window_rule *rule, usec_t now, usec_t *start, usec_t
         return fixed_at(rule, now, start, end);
     case WINDOW_DAILY:
         return daily_at(rule, now, start, end);
-    case WINDOW_SLIDING:
+    case WINDOW_SLIDES:
         *start = now;
         *end = now + rule->length - 1;
         return true;

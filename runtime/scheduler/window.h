@@ -19,7 +19,7 @@ struct value;
 
 enum window_kind {
     WINDOW_FIXED,   /* one after the other, all of the same length */
-    WINDOW_SLIDING, /* from the first match on */
+    WINDOW_SLIDES, /* from the first match on */
     WINDOW_DAILY,   /* a span of each day */
 };
 
