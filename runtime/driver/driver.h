@@ -29,6 +29,7 @@
 #include "runtime/worker/orders.h"
 
 struct arena;
+struct buf;
 struct driver;
 struct logstore;
 struct plugin_set;
@@ -59,6 +60,16 @@ struct driver_config {
     usec_t (*now)(void *data); /* [clock_now] */
     void *now_data;
     uint64_t seed; /* [random] of ids */
+    /* Masks secrets in a line of an execution's log, as redact_apply(). NULL: nothing to mask. */
+    bool (*redact)(
+        void *data, const char *execution_id, const char *text, size_t length, struct buf *out);
+    void *redact_data;
+    /*
+     * The store refused a commit for good (another weir took it over): nothing happens any more
+     * until a restart. [abort the process]
+     */
+    void (*broken)(void *data, const struct error *err);
+    void *broken_data;
 };
 
 /* Reads what a start needs (numbers, triggers, active executions). */
@@ -121,6 +132,7 @@ struct create_request {
     bool is_failed;                  /* ends FAILED at once (failed check, trigger error) */
     const char *message;             /* why, for its log */
     const char *user;
+    const char *trace_parent;
     bool wait; /* answer when fully ended, else when created */
 };
 

@@ -66,8 +66,8 @@ struct commit_document {
 
 struct commit_trigger {
     struct trigger_state row;
-    bool is_new;
     bool is_removed;
+    bool is_advance; /* only date, next_at, execution_id and updated_at have changed */
 };
 
 struct commit_window {

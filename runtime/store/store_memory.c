@@ -636,6 +636,27 @@ static void purge_logs(struct memory_store *store, const struct commit_log_purge
         }                                                                                          \
     }
 
+static void put_trigger(struct memory_store *store, const struct commit_trigger *change)
+{
+    struct stored_trigger *stored = ROW_NEW(trigger);
+    stored->row = change->row;
+    const struct stored_trigger *before = table_find(&store->triggers, stored);
+    if (change->is_removed) {
+        table_remove(&store->triggers, stored);
+        entry_free(stored);
+        return;
+    }
+    if (change->is_advance && before != NULL) {
+        stored->row = before->row;
+        stored->row.date = change->row.date;
+        stored->row.next_at = change->row.next_at;
+        stored->row.execution_id = change->row.execution_id;
+        stored->row.updated_at = change->row.updated_at;
+    }
+    copy_trigger(stored->entry.arena, &stored->row);
+    table_put(&store->triggers, stored);
+}
+
 static void put_rest(struct memory_store *store, const struct commit *commit)
 {
     for (size_t i = 0; i < commit->logs.count; i++) {
@@ -666,7 +687,8 @@ static void put_rest(struct memory_store *store, const struct commit *commit)
     for (size_t i = 0; i < commit->outbox.count; i++)
         if (commit->outbox.items[i].row.key > store->numbers.outbox)
             store->numbers.outbox = commit->outbox.items[i].row.key;
-    APPLY(commit->triggers, store->triggers, trigger)
+    for (size_t i = 0; i < commit->triggers.count; i++)
+        put_trigger(store, &commit->triggers.items[i]);
     APPLY(commit->kv, store->kv, kv)
     APPLY(commit->files, store->files, file)
     APPLY(commit->documents, store->documents, document)

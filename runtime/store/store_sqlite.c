@@ -71,6 +71,7 @@ enum stmt {
     STMT_METRIC_ADD,
     STMT_METRICS_DELETE,
     STMT_TRIGGER_PUT,
+    STMT_TRIGGER_ADVANCE,
     STMT_TRIGGER_DELETE,
     STMT_KV_PUT,
     STMT_KV_DELETE,
@@ -167,6 +168,8 @@ static const char *const statement_texts[STMT_COUNT] = {
         " backfill_paused = excluded.backfill_paused,"
         " backfill_inputs = excluded.backfill_inputs,"
         " backfill_labels = excluded.backfill_labels, updated_at = excluded.updated_at",
+    [STMT_TRIGGER_ADVANCE] = "UPDATE trigger SET date = ?2, next_at = ?3, execution_id = ?4,"
+                             " updated_at = ?5 WHERE key = ?1",
     [STMT_TRIGGER_DELETE] = "DELETE FROM trigger WHERE key = ?1",
     [STMT_KV_PUT] =
         "INSERT OR REPLACE INTO kv (namespace, name, type, value, description, revision,"
@@ -846,6 +849,21 @@ static void bind_backfill(struct sql_stmt *stmt, int from, const struct backfill
     sql_bind_text(stmt, from + 6, backfill->labels);
 }
 
+static bool advance_trigger(struct sqlite_store *store,
+                            const struct trigger_state *row,
+                            struct error *err)
+{
+    struct sql_stmt *stmt = statement(store, STMT_TRIGGER_ADVANCE, err);
+    if (stmt == NULL)
+        return false;
+    sql_bind_int(stmt, 1, row->key);
+    sql_bind_int(stmt, 2, row->date);
+    sql_bind_int(stmt, 3, row->next_at);
+    sql_bind_text(stmt, 4, row->execution_id);
+    sql_bind_int(stmt, 5, row->updated_at);
+    return sql_run(stmt, err);
+}
+
 static bool put_trigger(struct sqlite_store *store,
                         const struct commit_trigger *change,
                         struct error *err)
@@ -854,6 +872,8 @@ static bool put_trigger(struct sqlite_store *store,
     if (change->is_removed)
         return retire_key(store, "trigger", row->key, err) &&
                run_ints(store, STMT_TRIGGER_DELETE, &row->key, 1, err);
+    if (change->is_advance)
+        return advance_trigger(store, row, err);
     int64_t flow = flow_key(store, row->namespace, row->flow_id, err);
     struct sql_stmt *stmt = statement(store, STMT_TRIGGER_PUT, err);
     if (flow == 0 || stmt == NULL)

@@ -803,7 +803,7 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
         .backfill = { .start = noon - 5, .end = noon, .current = noon - 3, .inputs = "{}" },
     };
     *VEC_PUSH(&fixture->commit.triggers) =
-        (struct commit_trigger){ .row = trigger, .is_new = true };
+        (struct commit_trigger){ .row = trigger };
     *VEC_PUSH(&fixture->commit.windows) = (struct commit_window){
         .row = { .namespace = "company.team",
                  .flow_id = "orders",
@@ -846,6 +846,15 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
     assert_true(reader->ops->trigger_by_key(reader, fixture->arena, 4, &found, &err));
     assert_int_equal(found.backfill.start, 0);
     assert_null(found.execution_id);
+    *VEC_PUSH(&fixture->commit.triggers) = (struct commit_trigger){
+        .row = { .key = 4, .date = 8, .next_at = 9, .execution_id = "y", .updated_at = 7 },
+        .is_advance = true,
+    };
+    commit(fixture);
+    assert_true(reader->ops->trigger_by_key(reader, fixture->arena, 4, &found, &err));
+    assert_int_equal(found.next_at, 9);
+    assert_string_equal(found.execution_id, "y");
+    assert_string_equal(found.spec, "c1||0 * * * *|UTC");
 
     const char *off[] = { "DISABLED" };
     struct filter filter = equal(FIELD_TRIGGER_STATE, off);

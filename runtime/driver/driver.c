@@ -1,0 +1,1127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The turn: inbox, steps, commit, answers. */
+#include "runtime/driver/driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/queue.h"
+#include "core/value.h"
+#include "runtime/driver/driver_internal.h"
+
+#define INBOX_MAX   65536U
+#define TURN_EVENTS 2048U
+#define TURN_TIME   (10 * USEC_MSEC)
+#define LEASE       (30 * USEC_SEC)
+#define HORIZON     (60 * USEC_SEC)
+
+/* Messages taken from the inbox at once. */
+#define TAKE_MAX 256U
+
+/* A commit that fails is tried again after 1, 2, 4 … ms, at most every second. */
+#define COMMIT_RETRY_MIN USEC_MSEC
+#define COMMIT_RETRY_MAX USEC_SEC
+
+enum { TURNS, STEPS, COMMITS, COMMIT_TIME, COMMIT_FAILURES };
+static struct metric metrics[] = {
+    [TURNS] = { METRIC_COUNTER, "weir_driver_turns_total", "Turns of the driver." },
+    [STEPS] = { METRIC_COUNTER, "weir_engine_steps_total", "Steps of the engine." },
+    [COMMITS] = { METRIC_COUNTER, "weir_store_commits_total", "Commits of the store." },
+    [COMMIT_TIME] = { METRIC_HISTOGRAM, "weir_store_commit_seconds", "Time of a commit." },
+    [COMMIT_FAILURES] = { METRIC_COUNTER, "weir_store_commit_failures_total",
+                          "Commits that failed and were tried again." },
+};
+
+static pthread_once_t metrics_once = PTHREAD_ONCE_INIT;
+
+static void register_metrics(void)
+{
+    metric_register(metrics, COUNT_OF(metrics));
+}
+
+/* ---- events ---- */
+
+static struct pending *pending_new(struct live *live, const struct event *event)
+{
+    struct pending *pending = check_calloc(1, sizeof(*pending));
+    pending->live = live;
+    pending->event = *event;
+    live->pending++;
+    return pending;
+}
+
+struct pending *driver_push(struct driver *driver, struct live *live, const struct event *event)
+{
+    struct pending *pending = pending_new(live, event);
+    list_push(&driver->pending, &pending->link);
+    return pending;
+}
+
+void driver_push_later(struct driver *driver, struct live *live, const struct event *event)
+{
+    struct pending *pending = pending_new(live, event);
+    pending->admits = true;
+    list_push(&driver->later, &pending->link);
+}
+
+void driver_touch(struct driver *driver, struct live *live)
+{
+    if (!list_is_linked(&live->touched))
+        list_push(&driver->touched, &live->touched);
+}
+
+void driver_step(struct driver *driver, struct live *live, struct event *event)
+{
+    if (live->needs_recovery)
+        recover_step(driver, live);
+    event->at = driver->now;
+    event->seed = rng_next(&driver->rng);
+    driver_touch(driver, live);
+    size_t before = driver->commands.all.count;
+    CHECK(before == 0); // commands are carried out before the next step
+    engine_step(live->execution, event, driver->config.world, driver->scratch, &driver->commands);
+    metric_add(&metrics[STEPS], 1);
+    commands_apply(driver, live);
+    arena_reset(driver->scratch);
+}
+
+static void step_pending(struct driver *driver, struct pending *pending)
+{
+    struct live *live = pending->live;
+    live->pending--;
+    if (live->is_deleted) {
+        driver_touch(driver, live); // freed at the end of the turn
+    } else {
+        if (pending->admits)
+            pending->event.admission = create_admission(driver, live->execution);
+        driver_step(driver, live, &pending->event);
+    }
+    arena_free(pending->arena);
+    free(pending);
+}
+
+struct id driver_new_id(struct driver *driver)
+{
+    return id_new(driver->now, &driver->rng);
+}
+
+/* ---- messages ---- */
+
+static void message_free(struct message *message)
+{
+    if (message->logs != NULL)
+        log_result_free(message->logs);
+    arena_free(message->arena);
+}
+
+/* Lines and metrics of an attempt go into this commit, whether or not its news still matters. */
+static void take_logs(struct driver *driver, const struct live *live, struct message *message)
+{
+    if (message->logs != NULL) {
+        for (size_t i = 0; i < message->logs->count; i++) {
+            struct log_row *row = VEC_PUSH(&driver->commit.logs);
+            *row = message->logs->rows[i];
+            if (live != NULL) {
+                row->execution = live->key;
+                row->execution_id = live->execution->id;
+            }
+        }
+        *VEC_PUSH(&driver->logs) = message->logs;
+        message->logs = NULL;
+    }
+    for (size_t i = 0; i < message->metrics_count && live != NULL; i++) {
+        struct metric_row *row = VEC_PUSH(&driver->commit.metrics);
+        *row = message->metrics[i];
+        row->execution = live->key;
+        row->execution_id = live->execution->id;
+        row->namespace = arena_strdup(driver->arena, live->execution->namespace);
+        row->flow_id = arena_strdup(driver->arena, live->execution->flow_id);
+        row->task_id = arena_strdup(driver->arena, row->task_id);
+        row->run_id = arena_strdup(driver->arena, row->run_id);
+        row->type = arena_strdup(driver->arena, row->type);
+        row->name = arena_strdup(driver->arena, row->name);
+        row->tags = arena_strdup(driver->arena, row->tags);
+    }
+}
+
+static void handle_event(struct driver *driver, struct message *message)
+{
+    struct live *live = live_get(driver, message->execution_id, NULL);
+    if (live == NULL)
+        return; // deleted meanwhile
+    take_logs(driver, live, message);
+    if (message->is_answer)
+        orders_answered(live, &message->event);
+    driver_step(driver, live, &message->event);
+}
+
+static void handle_message(struct driver *driver, struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_REQUEST:
+        requests_handle(driver, message->request);
+        break;
+    case MESSAGE_EVENT:
+        handle_event(driver, message);
+        break;
+    case MESSAGE_TRIGGERED:
+        take_logs(driver, NULL, message);
+        triggers_answer(driver, message);
+        break;
+    case MESSAGE_LOG: {
+        struct log_row *row = VEC_PUSH(&driver->commit.logs);
+        *row = message->row;
+        row->namespace = arena_strdup(driver->arena, row->namespace);
+        row->flow_id = arena_strdup(driver->arena, row->flow_id);
+        row->trigger_id = arena_strdup(driver->arena, row->trigger_id);
+        break;
+    }
+    }
+    message_free(message);
+}
+
+/*
+ * Requests go through the queue as themselves, everything else as a message: the lowest bit of the
+ * pointer tells them apart.
+ */
+static void *tag_request(struct driver_request *request)
+{
+    return (void *)((uintptr_t)request | 1U);
+}
+
+static bool is_request(const void *item)
+{
+    return ((uintptr_t)item & 1U) != 0;
+}
+
+static struct driver_request *request_of(void *item)
+{
+    return (struct driver_request *)((uintptr_t)item & ~(uintptr_t)1U);
+}
+
+static void handle_item(struct driver *driver, void *item)
+{
+    if (is_request(item))
+        requests_handle(driver, request_of(item));
+    else
+        handle_message(driver, item);
+}
+
+/* Answers without a commit: nothing was done. */
+static void refuse(struct driver_request *request, enum error_code code, const char *text)
+{
+    request->ok = false;
+    error_set(&request->error, code, "%s", text);
+    request->done(request);
+}
+
+bool driver_submit(struct driver *driver, struct driver_request *request)
+{
+    request->ok = false;
+    request->error = (struct error){ 0 };
+    request->execution = (struct execution_answer){ 0 };
+    request->next = NULL;
+    return queue_push(driver->inbox, tag_request(request));
+}
+
+struct call {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool is_done;
+};
+
+static void call_done(struct driver_request *request)
+{
+    struct call *call = request->data;
+    pthread_mutex_lock(&call->lock);
+    call->is_done = true;
+    pthread_cond_signal(&call->ended);
+    pthread_mutex_unlock(&call->lock);
+}
+
+bool driver_call(struct driver *driver, struct driver_request *request, struct error *err)
+{
+    struct call call = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+    CHECK(request->done == NULL);
+    void *data = request->data;
+    request->done = call_done;
+    request->data = &call;
+    if (!driver_submit(driver, request)) {
+        request->done = NULL;
+        request->data = data;
+        return error_set(err, ERR_LIMIT, "too many requests are waiting; try again later");
+    }
+    pthread_mutex_lock(&call.lock);
+    while (!call.is_done)
+        pthread_cond_wait(&call.ended, &call.lock);
+    pthread_mutex_unlock(&call.lock);
+    pthread_cond_destroy(&call.ended);
+    pthread_mutex_destroy(&call.lock);
+    request->done = NULL;
+    request->data = data;
+    if (!request->ok && err != NULL)
+        *err = request->error;
+    return request->ok;
+}
+
+/* ---- answers ---- */
+
+void driver_answer(struct driver *driver, struct driver_request *request, const struct error *err)
+{
+    request->ok = err == NULL;
+    if (err != NULL)
+        request->error = *err;
+    request->next = NULL;
+    *driver->answered_end = request;
+    driver->answered_end = &request->next;
+}
+
+/* The execution as committed, for those who asked for it. */
+static void fill_answer(struct driver *driver, struct driver_request *request)
+{
+    struct live *live = live_find(driver, request->execution.id.text);
+    if (live == NULL)
+        return; // filled from the store when the request was handled
+    const struct execution *execution = live->execution;
+    request->execution.key = live->key;
+    request->execution.state = execution->state.current;
+    request->execution.revision = execution->flow_revision;
+    if (!request->wants_row || request->execution.row != NULL)
+        return;
+    struct arena *arena = request->arena;
+    struct execution_row *row = ARENA_NEW(arena, struct execution_row);
+    struct buf bytes = { 0 };
+    execution_encode(&bytes, execution);
+    *row = (struct execution_row){
+        .key = live->key,
+        .id = execution->id,
+        .namespace = arena_strdup(arena, execution->namespace),
+        .flow_id = arena_strdup(arena, execution->flow_id),
+        .revision = execution->flow_revision,
+        .state = execution->state.current,
+        .kind = execution->kind,
+        .created_at = state_started_at(&execution->state),
+        .header = { arena_memdup(arena, bytes.bytes, bytes.length), bytes.length },
+        .runs_count = execution->runs.count,
+        .runs = ARENA_ARRAY(arena, execution->runs.count, struct run_row),
+    };
+    for (size_t i = 0; i < execution->runs.count; i++) {
+        buf_clear(&bytes);
+        task_run_encode(&bytes, execution->runs.items[i]);
+        row->runs[i] = (struct run_row){
+            .seq = execution->runs.items[i]->seq,
+            .body = { arena_memdup(arena, bytes.bytes, bytes.length), bytes.length },
+        };
+    }
+    buf_free(&bytes);
+    request->execution.row = row;
+}
+
+static void send_answers(struct driver *driver)
+{
+    struct driver_request *request = driver->answered;
+    driver->answered = NULL;
+    driver->answered_end = &driver->answered;
+    while (request != NULL) {
+        struct driver_request *next = request->next;
+        if (request->ok && request->execution.id.text[0] != '\0')
+            fill_answer(driver, request);
+        request->done(request); // the caller's again
+        request = next;
+    }
+}
+
+/* ---- notices ---- */
+
+static void notify_list(const struct list *watches, const struct execution_notice *notice)
+{
+    struct list *at;
+    struct list *after;
+    for LIST_EACH_SAFE (at, after, watches) {
+        struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
+        watch->fn(watch->data, notice);
+    }
+}
+
+static void send_notices(struct driver *driver)
+{
+    if (driver->notices.count == 0)
+        return;
+    pthread_mutex_lock(&driver->watch_lock);
+    const struct execution_notice *notice;
+    for
+        VEC_EACH(notice, &driver->notices)
+        {
+            notify_list(&driver->watches, notice);
+            const struct list *watched = map_find(&driver->watched, notice->execution_id);
+            if (watched != NULL)
+                notify_list(watched, notice);
+        }
+    pthread_mutex_unlock(&driver->watch_lock);
+    driver->notices.count = 0;
+}
+
+struct driver_watch *driver_watch(struct driver *driver,
+                                  const char *execution_id,
+                                  driver_watch_fn *fn,
+                                  void *data)
+{
+    struct driver_watch *watch = check_calloc(1, sizeof(*watch));
+    watch->fn = fn;
+    watch->data = data;
+    pthread_mutex_lock(&driver->watch_lock);
+    if (execution_id == NULL) {
+        list_push(&driver->watches, &watch->link);
+    } else {
+        watch->execution_id = check_strdup(execution_id);
+        struct list *watched = map_find(&driver->watched, execution_id);
+        if (watched == NULL) {
+            watched = check_malloc(sizeof(*watched));
+            list_init(watched);
+            map_put(&driver->watched, execution_id, watched);
+        }
+        list_push(watched, &watch->link);
+    }
+    pthread_mutex_unlock(&driver->watch_lock);
+    atomic_fetch_add(&driver->watch_count, 1);
+    return watch;
+}
+
+void driver_unwatch(struct driver *driver, struct driver_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    pthread_mutex_lock(&driver->watch_lock);
+    list_remove(&watch->link);
+    if (watch->execution_id != NULL) {
+        struct list *watched = map_find(&driver->watched, watch->execution_id);
+        if (watched != NULL && list_is_empty(watched)) {
+            map_remove(&driver->watched, watch->execution_id);
+            free(watched);
+        }
+    }
+    pthread_mutex_unlock(&driver->watch_lock);
+    atomic_fetch_sub(&driver->watch_count, 1);
+    free(watch->execution_id);
+    free(watch);
+}
+
+static void note(struct driver *driver, const struct live *live)
+{
+    if (atomic_load(&driver->watch_count) == 0)
+        return;
+    const struct execution *execution = live->execution;
+    *VEC_PUSH(&driver->notices) = (struct execution_notice){
+        .key = live->key,
+        .execution_id = execution->id.text,
+        .namespace = execution->namespace,
+        .flow_id = execution->flow_id,
+        .state = execution->state.current,
+        .fully_ended = execution->fully_ended,
+        .is_deleted = live->is_deleted,
+    };
+}
+
+/* ---- commit ---- */
+
+/* Lines of this turn of one execution, as a row whose bytes stand in `bytes`. */
+static void collect_log(struct driver *driver, struct live *live)
+{
+    if (live->log.count == 0)
+        return;
+    const struct execution *execution = live->execution;
+    struct buf body = { 0 };
+    struct log_row *row = VEC_PUSH(&driver->commit.logs);
+    *row = (struct log_row){
+        .execution = live->key,
+        .execution_id = execution->id,
+        .namespace = execution->namespace,
+        .flow_id = execution->flow_id,
+        .file_at = -1,
+    };
+    log_block_finish(&live->log, &body, row);
+    row->body = (struct bytes){ arena_memdup(driver->arena, body.bytes, body.length), body.length };
+    buf_free(&body);
+}
+
+static void collect_execution(struct driver *driver, struct live *live)
+{
+    struct execution *execution = live->execution;
+    collect_log(driver, live);
+    enum liveness liveness = live_liveness(live);
+    bool changed = execution->is_new || execution->is_dirty || execution->dirty.count > 0 ||
+                   execution->removed.count > 0 || liveness != live->stored || live->labels_changed;
+    if (!changed && !live->is_deleted)
+        return;
+    struct commit_execution *added = commit_add_execution(
+        &driver->commit, execution, live->key, liveness, live_wake_at(live), live->counted);
+    added->labels_changed = live->labels_changed;
+    added->row.fire_trigger = live->fire_trigger;
+    added->row.fire_at = live->fire_at;
+    added->row.fire_backfill = live->fire_backfill;
+    live->stored = liveness;
+    live->labels_changed = false;
+    live->counted =
+        states[execution->state.current].is_terminal ? execution->state.current : STATE_COUNT;
+    note(driver, live);
+}
+
+static void collect(struct driver *driver)
+{
+    struct list *at;
+    for LIST_EACH (at, &driver->touched) {
+        struct live *live = LIST_OWNER(at, struct live, touched);
+        if (!live->is_deleted)
+            collect_execution(driver, live);
+    }
+}
+
+/* After a commit: memory follows what is live, effects go out, people get their answers. */
+static void act(struct driver *driver)
+{
+    send_answers(driver);
+    orders_send(driver);
+    send_notices(driver);
+    struct list *at;
+    while ((at = list_pop(&driver->touched)) != NULL)
+        live_settle(driver, LIST_OWNER(at, struct live, touched));
+    for (size_t i = 0; i < driver->logs.count; i++)
+        log_result_free(driver->logs.items[i]);
+    driver->logs.count = 0;
+    commit_clear(&driver->commit);
+    changes_committed(driver);
+    triggers_committed(driver);
+    observers_committed(driver);
+    flows_trim(driver);
+    arena_reset(driver->arena);
+    // The vector's memory was the arena's.
+    driver->commands.all.items = NULL;
+    driver->commands.all.count = driver->commands.all.capacity = 0;
+}
+
+/*
+ * The store refuses a commit for good: memory and store differ, and only a restart makes them equal
+ * again.
+ */
+static void broken(struct driver *driver, const struct error *err)
+{
+    log_error("the store refused a commit; restart weir", LOG_ERR(err));
+    atomic_store(&driver->state, DRIVER_BROKEN);
+    if (driver->config.broken != NULL)
+        driver->config.broken(driver->config.broken_data, err);
+    else
+        abort();
+}
+
+static bool try_commit(struct driver *driver)
+{
+    struct error err = { 0 };
+    usec_t started = clock_monotonic();
+    if (store_commit(driver->config.store, &driver->commit, &err)) {
+        metric_add(&metrics[COMMITS], 1);
+        metric_observe(&metrics[COMMIT_TIME], clock_monotonic() - started);
+        if (driver->commit_waits)
+            log_info("the store can be written again");
+        driver->commit_waits = false;
+        driver->commit_tries = 0;
+        atomic_store(&driver->failing_since, 0);
+        return true;
+    }
+    metric_add(&metrics[COMMIT_FAILURES], 1);
+    if (err.code == ERR_CONFLICT || err.code == ERR_INVALID) {
+        broken(driver, &err);
+        return false;
+    }
+    if (!driver->commit_waits) {
+        log_error("the store cannot be written; trying again", LOG_ERR(&err));
+        atomic_store(&driver->failing_since, driver->now);
+    }
+    driver->commit_waits = true;
+    usec_t wait = COMMIT_RETRY_MIN << (driver->commit_tries < 10 ? driver->commit_tries : 10);
+    driver->commit_tries++;
+    driver->commit_retry_at = driver->now + (wait < COMMIT_RETRY_MAX ? wait : COMMIT_RETRY_MAX);
+    return false;
+}
+
+static void finish_turn(struct driver *driver)
+{
+    collect(driver);
+    if (!commit_is_empty(&driver->commit)) {
+        driver->commit.number = ++driver->numbers.commit;
+        if (!try_commit(driver))
+            return;
+    }
+    act(driver);
+}
+
+/* ---- the turn ---- */
+
+static bool is_broken(struct driver *driver)
+{
+    return atomic_load(&driver->state) == DRIVER_BROKEN;
+}
+
+static void timers_due(struct driver *driver)
+{
+    struct wheel_timer *timer;
+    size_t count = 0;
+    while (count++ < driver->config.turn_events &&
+           (timer = wheel_turn(driver->wheel, driver->now)) != NULL) {
+        if (timer == &driver->horizon)
+            recover_waking(driver);
+        else if (timer == &driver->lease)
+            orders_check_leases(driver);
+        else if (timer == &driver->retention)
+            recover_retention(driver);
+        else if (timer == &driver->windows)
+            observers_expire(driver);
+        else if (LIST_OWNER(timer, struct owned_timer, timer)->owner == TIMER_OF_TRIGGER)
+            trigger_due(driver, timer);
+        else
+            live_timer_due(driver, timer);
+    }
+}
+
+static void step_all(struct driver *driver)
+{
+    struct list *link;
+    while ((link = list_pop(&driver->pending)) != NULL)
+        step_pending(driver, LIST_OWNER(link, struct pending, link));
+}
+
+static bool has_work(const struct driver *driver)
+{
+    return !list_is_empty(&driver->later) || !list_is_empty(&driver->pending) ||
+           !list_is_empty(&driver->touched) || driver->held.count > 0 ||
+           driver->releases.count > 0 || driver->refines.count > 0;
+}
+
+/* Keeps what cannot be handled now for the next turn, in order. */
+static void hold_items(struct driver *driver, void **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *VEC_PUSH(&driver->held) = items[i];
+}
+
+/* false: the store cannot be written, and what is left waits. */
+static bool handle_items(struct driver *driver, void **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_request(items[i]) && changes_collide(driver, request_of(items[i])))
+            finish_turn(driver);
+        if (driver->commit_waits || is_broken(driver)) {
+            hold_items(driver, items + i, count - i);
+            return false;
+        }
+        handle_item(driver, items[i]);
+        step_all(driver);
+    }
+    return true;
+}
+
+/* What the last turn left: steps that may wait, queues to look at, messages that were held. */
+static bool take_left(struct driver *driver)
+{
+    list_splice(&driver->pending, &driver->later);
+    for (size_t i = 0; i < driver->releases.count; i++) {
+        struct flow_name *name = &driver->releases.items[i];
+        slots_release(driver, name->namespace, name->id);
+        free(name->namespace);
+        free(name->id);
+    }
+    driver->releases.count = 0;
+    triggers_refine(driver);
+    step_all(driver);
+    if (driver->held.count == 0)
+        return true;
+    size_t count = driver->held.count;
+    void **items = driver->held.items;
+    driver->held.items = NULL;
+    driver->held.count = driver->held.capacity = 0;
+    bool ok = handle_items(driver, items, count);
+    free(items);
+    return ok;
+}
+
+/* Takes what is there, up to a turn's measure. `first` were taken already. */
+static bool take_turn(struct driver *driver, void **items, size_t count)
+{
+    driver->now = driver->config.now(driver->config.now_data);
+    usec_t started = clock_monotonic();
+    bool did = count > 0 || has_work(driver);
+    bool ok = take_left(driver);
+    if (!ok)
+        hold_items(driver, items, count);
+    size_t taken = 0;
+    while (ok && count > 0) {
+        ok = handle_items(driver, items, count);
+        taken += count;
+        if (taken >= driver->config.turn_events ||
+            clock_monotonic() - started > driver->config.turn_time)
+            break;
+        count = queue_pop(driver->inbox, items, TAKE_MAX);
+    }
+    if (ok && wheel_next(driver->wheel) <= driver->now) {
+        timers_due(driver);
+        step_all(driver);
+        did = true;
+    }
+    if (ok)
+        orders_retry(driver);
+    if (ok && did)
+        finish_turn(driver);
+    return did;
+}
+
+/* While the store cannot be written, requests are told so, and answers of workers are kept. */
+static void hold_inbox(struct driver *driver)
+{
+    void *items[TAKE_MAX];
+    size_t count = 0;
+    if (driver->held.count < driver->config.inbox_max)
+        count = queue_pop(driver->inbox, items, TAKE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (is_request(items[i]))
+            refuse(request_of(items[i]), ERR_UNAVAILABLE, "the database cannot be written now");
+        else
+            *VEC_PUSH(&driver->held) = items[i];
+    }
+}
+
+static bool retry_turn(struct driver *driver)
+{
+    driver->now = driver->config.now(driver->config.now_data);
+    hold_inbox(driver);
+    if (driver->now < driver->commit_retry_at)
+        return false;
+    if (!try_commit(driver))
+        return false;
+    act(driver);
+    return true;
+}
+
+static bool turn(struct driver *driver, void **items, size_t count)
+{
+    CHECK(!driver->commit_waits);
+    metric_add(&metrics[TURNS], 1);
+    bool did = take_turn(driver, items, count);
+    atomic_store_explicit(&driver->count_active, driver->lives.count, memory_order_relaxed);
+    atomic_store_explicit(&driver->count_timers, wheel_count(driver->wheel), memory_order_relaxed);
+    return did;
+}
+
+bool driver_turn(struct driver *driver)
+{
+    void *items[TAKE_MAX];
+    if (is_broken(driver))
+        return false;
+    if (driver->commit_waits)
+        return retry_turn(driver);
+    return turn(driver, items, queue_pop(driver->inbox, items, TAKE_MAX));
+}
+
+usec_t driver_next(struct driver *driver)
+{
+    if (driver->commit_waits)
+        return driver->commit_retry_at;
+    if (has_work(driver) || driver->refused.count > 0)
+        return driver->now;
+    return wheel_next(driver->wheel);
+}
+
+/* Waits for messages or the next timer, then takes a turn. */
+static void wait_turn(struct driver *driver)
+{
+    void *items[TAKE_MAX];
+    if (driver->commit_waits) {
+        usec_t wait = driver->commit_retry_at - driver->config.now(driver->config.now_data);
+        if (wait > 0)
+            (void)usleep((useconds_t)(wait < COMMIT_RETRY_MAX / 20 ? wait : COMMIT_RETRY_MAX / 20));
+        (void)retry_turn(driver);
+        return;
+    }
+    usec_t next = driver_next(driver);
+    usec_t now = driver->config.now(driver->config.now_data);
+    size_t count = 0;
+    if (next <= now) {
+        count = queue_pop(driver->inbox, items, TAKE_MAX);
+    } else {
+        usec_t deadline = next == USEC_NEVER ? USEC_NEVER : clock_monotonic() + (next - now) + 1;
+        count = queue_wait(driver->inbox, items, TAKE_MAX, deadline);
+    }
+    (void)turn(driver, items, count);
+}
+
+static void *run(void *data)
+{
+    struct driver *driver = data;
+    while (atomic_load(&driver->state) == DRIVER_RUNS)
+        wait_turn(driver);
+    return NULL;
+}
+
+bool driver_start(struct driver *driver, struct error *err)
+{
+    int result = pthread_create(&driver->thread, NULL, run, driver);
+    if (result != 0)
+        return error_set(err, ERR_INTERNAL, "cannot start the driver's thread: %s",
+                         strerror(result));
+    driver->has_thread = true;
+    (void)pthread_setname_np(driver->thread, "driver");
+    return true;
+}
+
+void driver_stop(struct driver *driver)
+{
+    int runs = DRIVER_RUNS;
+    (void)atomic_compare_exchange_strong(&driver->state, &runs, DRIVER_STOPS);
+    queue_close(driver->inbox);
+    if (driver->has_thread)
+        (void)pthread_join(driver->thread, NULL);
+    driver->has_thread = false;
+}
+
+/* ---- answers of workers ---- */
+
+static struct message *message_new(enum message_type type, size_t bytes)
+{
+    struct arena *arena = arena_new_sized(bytes);
+    struct message *message = ARENA_NEW(arena, struct message);
+    message->type = type;
+    message->arena = arena;
+    return message;
+}
+
+/* Answers are never dropped: a full inbox makes the worker wait. */
+static void post(struct driver *driver, struct message *message)
+{
+    while (!queue_push(driver->inbox, message)) {
+        if (queue_is_closed(driver->inbox)) {
+            message_free(message);
+            return;
+        }
+        (void)usleep(1000);
+    }
+}
+
+static struct message *event_message(enum event_type type,
+                                     const char *execution_id,
+                                     const char *run_id,
+                                     uint32_t attempt)
+{
+    struct message *message = message_new(MESSAGE_EVENT, 1024);
+    message->execution_id = arena_strdup(message->arena, execution_id);
+    message->event = (struct event){
+        .type = type,
+        .run_id = arena_strdup(message->arena, run_id),
+        .attempt = attempt,
+        .iteration = -1,
+    };
+    message->is_answer = true;
+    return message;
+}
+
+static const struct value *copy_value(struct arena *arena, const struct value *value)
+{
+    return value == NULL ? NULL : value_copy(arena, value);
+}
+
+static void answer_started(
+    void *data, const char *execution_id, const char *run_id, uint32_t attempt, const char *worker)
+{
+    struct message *message = event_message(EVENT_RUN_STARTED, execution_id, run_id, attempt);
+    message->event.worker = arena_strdup(message->arena, worker);
+    post(data, message);
+}
+
+static void answer_ended(void *data,
+                         const char *execution_id,
+                         const char *run_id,
+                         uint32_t attempt,
+                         enum state state,
+                         const struct value *outputs,
+                         const char *text,
+                         const char *log_file,
+                         const struct metric_row *rows,
+                         size_t rows_count,
+                         struct log_result *logs)
+{
+    struct message *message = event_message(EVENT_RUN_ENDED, execution_id, run_id, attempt);
+    struct arena *arena = message->arena;
+    message->event.state = state;
+    message->event.outputs = copy_value(arena, outputs);
+    message->event.message = arena_strdup(arena, text);
+    message->event.log_file = arena_strdup(arena, log_file);
+    message->logs = logs;
+    message->metrics = ARENA_ARRAY(arena, rows_count, struct metric_row);
+    message->metrics_count = rows_count;
+    for (size_t i = 0; i < rows_count; i++) {
+        message->metrics[i] = rows[i];
+        message->metrics[i].task_id = arena_strdup(arena, rows[i].task_id);
+        message->metrics[i].run_id = arena_strdup(arena, rows[i].run_id);
+        message->metrics[i].type = arena_strdup(arena, rows[i].type);
+        message->metrics[i].name = arena_strdup(arena, rows[i].name);
+        message->metrics[i].tags = arena_strdup(arena, rows[i].tags);
+    }
+    post(data, message);
+}
+
+static void answer_remote(void *data,
+                          const char *execution_id,
+                          const char *run_id,
+                          uint32_t attempt,
+                          const char *remote_id,
+                          const struct value *memo,
+                          usec_t wake_at,
+                          struct log_result *logs)
+{
+    struct message *message = event_message(EVENT_RUN_REMOTE, execution_id, run_id, attempt);
+    message->event.remote_id = arena_strdup(message->arena, remote_id);
+    message->event.values = copy_value(message->arena, memo);
+    message->event.wake_at = wake_at;
+    message->logs = logs;
+    post(data, message);
+}
+
+static void answer_evaluated(void *data,
+                             const char *execution_id,
+                             const char *run_id,
+                             uint32_t attempt,
+                             const char *function,
+                             const struct value *arguments,
+                             const struct value *value,
+                             const struct error *err)
+{
+    struct message *message = event_message(EVENT_EVALUATED, execution_id, run_id, attempt);
+    message->event.key = engine_answer_key(message->arena, function, arguments);
+    message->event.values = copy_value(message->arena, value);
+    message->event.is_error = value == NULL;
+    if (value == NULL)
+        message->event.message = arena_strdup(message->arena, err != NULL ? err->text : "failed");
+    post(data, message);
+}
+
+static void answer_triggered(void *data,
+                             int64_t trigger,
+                             usec_t evaluating_since,
+                             const struct value *variables,
+                             const struct error *err,
+                             struct log_result *logs)
+{
+    struct message *message = message_new(MESSAGE_TRIGGERED, 1024);
+    message->trigger = trigger;
+    message->evaluating_since = evaluating_since;
+    message->variables = copy_value(message->arena, variables);
+    if (err != NULL)
+        message->error = arena_memdup(message->arena, err, sizeof(*err));
+    message->logs = logs;
+    post(data, message);
+}
+
+struct worker_answers driver_worker_answers(struct driver *driver)
+{
+    return (struct worker_answers){
+        .data = driver,
+        .started = answer_started,
+        .ended = answer_ended,
+        .remote = answer_remote,
+        .evaluated = answer_evaluated,
+        .triggered = answer_triggered,
+    };
+}
+
+void driver_log_written(void *data, const struct log_row *row)
+{
+    struct message *message = message_new(MESSAGE_LOG, 1024);
+    message->row = *row;
+    message->row.namespace = arena_strdup(message->arena, row->namespace);
+    message->row.flow_id = arena_strdup(message->arena, row->flow_id);
+    message->row.trigger_id = arena_strdup(message->arena, row->trigger_id);
+    message->row.body = (struct bytes){ 0 };
+    post(data, message);
+}
+
+/* ---- making and ending ---- */
+
+static usec_t wall_clock(void *data)
+{
+    (void)data;
+    return clock_now();
+}
+
+static void set_defaults(struct driver_config *config)
+{
+    if (config->inbox_max == 0)
+        config->inbox_max = INBOX_MAX;
+    if (config->turn_events == 0)
+        config->turn_events = TURN_EVENTS;
+    if (config->turn_time == 0)
+        config->turn_time = TURN_TIME;
+    if (config->lease == 0)
+        config->lease = LEASE;
+    if (config->now == NULL)
+        config->now = wall_clock;
+    if (config->seed == 0)
+        config->seed = rng_seed();
+    if (config->name == NULL)
+        config->name = "weir";
+    if (config->parked_after == 0)
+        config->parked_after = 1000;
+}
+
+struct driver *driver_new(const struct driver_config *config, struct error *err)
+{
+    (void)pthread_once(&metrics_once, register_metrics);
+    struct driver *driver = check_calloc(1, sizeof(*driver));
+    driver->config = *config;
+    set_defaults(&driver->config);
+    driver->rng.state = driver->config.seed;
+    driver->now = driver->config.now(driver->config.now_data);
+    driver->inbox = queue_new(driver->config.inbox_max);
+    driver->arena = arena_new_sized(64 * 1024);
+    driver->scratch = arena_new_sized(64 * 1024);
+    driver->commands.arena = driver->arena;
+    driver->wheel = wheel_new(driver->now);
+    driver->answered_end = &driver->answered;
+    list_init(&driver->touched);
+    list_init(&driver->wakers);
+    list_init(&driver->parked);
+    list_init(&driver->pending);
+    list_init(&driver->later);
+    list_init(&driver->watches);
+    list_init(&driver->flow_order);
+    pthread_mutex_init(&driver->watch_lock, NULL);
+    atomic_store(&driver->next_fire, USEC_NEVER);
+    driver->reader = store_reader_open(config->store, err);
+    bool ok = driver->reader != NULL &&
+              config->store->ops->numbers(config->store, &driver->numbers, err) &&
+              slots_load(driver, err) && triggers_load(driver, err) && recover_active(driver, err);
+    if (!ok) {
+        driver_free(driver);
+        return NULL;
+    }
+    wheel_set(driver->wheel, &driver->horizon, driver->now);
+    wheel_set(driver->wheel, &driver->lease, driver->now + driver->config.lease);
+    wheel_set(driver->wheel, &driver->windows, driver->now + HORIZON);
+    if (driver->config.retention > 0)
+        wheel_set(driver->wheel, &driver->retention, driver->now + USEC_MIN);
+    return driver;
+}
+
+static void drop_item(void *item)
+{
+    if (is_request(item))
+        refuse(request_of(item), ERR_CANCELLED, "weir is stopping");
+    else
+        message_free(item);
+}
+
+static void drop_pending(struct list *list)
+{
+    struct list *link;
+    while ((link = list_pop(list)) != NULL) {
+        struct pending *pending = LIST_OWNER(link, struct pending, link);
+        arena_free(pending->arena);
+        free(pending);
+    }
+}
+
+static void drop_waits(struct driver *driver)
+{
+    size_t at = 0;
+    struct map_slot *slot;
+    while ((slot = map_next(&driver->waits, &at)) != NULL) {
+        struct driver_request *request = slot->value;
+        while (request != NULL) {
+            struct driver_request *next = request->next;
+            refuse(request, ERR_CANCELLED, "weir is stopping");
+            request = next;
+        }
+    }
+    map_free(&driver->waits);
+}
+
+static void drop_requests(struct driver *driver)
+{
+    void *items[TAKE_MAX];
+    size_t count;
+    queue_close(driver->inbox);
+    while ((count = queue_pop(driver->inbox, items, TAKE_MAX)) > 0)
+        for (size_t i = 0; i < count; i++)
+            drop_item(items[i]);
+    for (size_t i = 0; i < driver->held.count; i++)
+        drop_item(driver->held.items[i]);
+    VEC_FREE(&driver->held);
+    struct driver_request *request = driver->answered;
+    while (request != NULL) {
+        struct driver_request *next = request->next;
+        refuse(request, ERR_UNAVAILABLE, "the database could not be written");
+        request = next;
+    }
+    drop_waits(driver);
+}
+
+void driver_free(struct driver *driver)
+{
+    if (driver == NULL)
+        return;
+    driver_stop(driver);
+    drop_requests(driver);
+    drop_pending(&driver->pending);
+    drop_pending(&driver->later);
+    orders_drop(driver);
+    size_t at = 0;
+    struct map_slot *slot;
+    while ((slot = map_next(&driver->lives, &at)) != NULL)
+        live_destroy(slot->value);
+    map_free(&driver->lives);
+    live_free_wakers(driver);
+    triggers_free(driver);
+    slots_free(driver);
+    flows_free(driver);
+    for (size_t i = 0; i < driver->logs.count; i++)
+        log_result_free(driver->logs.items[i]);
+    VEC_FREE(&driver->logs);
+    for (size_t i = 0; i < driver->releases.count; i++) {
+        free(driver->releases.items[i].namespace);
+        free(driver->releases.items[i].id);
+    }
+    for (size_t i = 0; i < driver->changed_flows.count; i++) {
+        free(driver->changed_flows.items[i].namespace);
+        free(driver->changed_flows.items[i].id);
+    }
+    VEC_FREE(&driver->releases);
+    VEC_FREE(&driver->changed_flows);
+    map_free(&driver->changed);
+    VEC_FREE(&driver->notices);
+    at = 0;
+    while ((slot = map_next(&driver->watched, &at)) != NULL)
+        free(slot->value);
+    map_free(&driver->watched);
+    commit_free(&driver->commit);
+    store_reader_free(driver->reader);
+    wheel_free(driver->wheel);
+    queue_free(driver->inbox);
+    arena_free(driver->arena);
+    arena_free(driver->scratch);
+    pthread_mutex_destroy(&driver->watch_lock);
+    free(driver);
+}
+
+struct driver_counts driver_counts(struct driver *driver)
+{
+    return (struct driver_counts){
+        .active = atomic_load_explicit(&driver->count_active, memory_order_relaxed),
+        .inbox = queue_count(driver->inbox),
+        .timers = atomic_load_explicit(&driver->count_timers, memory_order_relaxed),
+        .triggers = atomic_load_explicit(&driver->count_triggers, memory_order_relaxed),
+        .next_fire = atomic_load_explicit(&driver->next_fire, memory_order_relaxed),
+        .store_failing_since = atomic_load_explicit(&driver->failing_since, memory_order_relaxed),
+    };
+}

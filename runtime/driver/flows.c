@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parsed flows, kept while they are used. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "core/diag.h"
+#include "core/flow.h"
+#include "runtime/driver/driver_internal.h"
+
+/* Parsed flows kept; a flow of ordinary size takes some ten kilobytes. */
+#define FLOWS_MAX 1000U
+
+static char *name_of(struct arena *arena, const char *namespace, const char *id)
+{
+    return arena_printf(arena, "%s/%s", namespace, id);
+}
+
+static void entry_free(struct driver *driver, struct flow_entry *entry)
+{
+    list_remove(&entry->link);
+    map_remove(&driver->flows, entry->name);
+    struct flow_entry *latest = map_find(&driver->latest, entry->short_name);
+    if (latest == entry)
+        map_remove(&driver->latest, entry->short_name);
+    flow_unref(entry->flow);
+    free(entry->name);
+    free(entry->short_name);
+    free(entry->mistake);
+    free(entry);
+}
+
+/* What is wrong with a stored flow, in one line. */
+static char *mistake_of(const struct diag_list *findings)
+{
+    const struct diag *diag;
+    for
+        VEC_EACH(diag, &findings->all)
+    if (diag->level == DIAG_ERROR)
+        return check_strdup(diag->api != NULL ? diag->api : diag->message);
+    return check_strdup("it cannot be parsed");
+}
+
+static struct flow_entry *entry_make(struct driver *driver, const struct flow_row *row)
+{
+    struct flow_entry *entry = check_calloc(1, sizeof(*entry));
+    struct arena *arena = arena_new();
+    struct flow_options options = {
+        .namespace = row->namespace,
+        .defaults = driver->config.plugin_defaults,
+        .lenient = true,
+    };
+    struct diag_list findings = { .arena = arena };
+    entry->flow =
+        flow_parse(driver->config.plugins, row->source, row->source_length, &options, &findings);
+    if (entry->flow == NULL) {
+        entry->mistake = mistake_of(&findings);
+    } else {
+        entry->flow->revision = row->revision;
+        entry->flow->disabled |= row->disabled;
+    }
+    arena_free(arena);
+    return entry;
+}
+
+static struct flow_entry *entry_load(struct driver *driver,
+                                     const char *namespace,
+                                     const char *id,
+                                     int64_t revision,
+                                     struct error *err)
+{
+    struct flow_row row;
+    struct arena *arena = arena_new();
+    struct flow_entry *entry = NULL;
+    if (driver->reader->ops->flow_get(driver->reader, arena, namespace, id, revision, false, &row,
+                                      err)) {
+        char *short_name = name_of(arena, namespace, id);
+        char *name = arena_printf(arena, "%s/%lld", short_name, (long long)row.revision);
+        entry = map_find(&driver->flows, name);
+        if (entry == NULL) {
+            entry = entry_make(driver, &row);
+            entry->name = check_strdup(name);
+            entry->short_name = check_strdup(short_name);
+            list_push(&driver->flow_order, &entry->link);
+            map_put(&driver->flows, name, entry);
+        }
+        if (revision == 0)
+            map_put(&driver->latest, short_name, entry);
+    }
+    arena_free(arena);
+    return entry;
+}
+
+/* From the cache; without the cost of a copy of the name for the common short ones. */
+static struct flow_entry *entry_find(struct driver *driver,
+                                     const char *namespace,
+                                     const char *id,
+                                     int64_t revision)
+{
+    char name[512];
+    int length = revision == 0 ? snprintf(name, sizeof(name), "%s/%s", namespace, id)
+                               : snprintf(name, sizeof(name), "%s/%s/%lld", namespace, id,
+                                          (long long)revision);
+    if (length < 0 || (size_t)length >= sizeof(name))
+        return NULL;
+    return map_find(revision == 0 ? &driver->latest : &driver->flows, name);
+}
+
+struct flow *flows_get(struct driver *driver,
+                       const char *namespace,
+                       const char *id,
+                       int64_t revision,
+                       struct error *err)
+{
+    struct flow_entry *entry = entry_find(driver, namespace, id, revision);
+    if (entry == NULL)
+        entry = entry_load(driver, namespace, id, revision, err);
+    if (entry == NULL)
+        return NULL;
+    list_remove(&entry->link);
+    list_push(&driver->flow_order, &entry->link);
+    if (entry->flow == NULL)
+        error_set(err, ERR_CONFLICT, "Cannot execute an invalid flow: %s", entry->mistake);
+    return entry->flow;
+}
+
+void flows_changed(struct driver *driver, const char *namespace, const char *id)
+{
+    char *name = name_of(driver->arena, namespace, id);
+    map_remove(&driver->latest, name);
+}
+
+void flows_trim(struct driver *driver)
+{
+    while (driver->flows.count > FLOWS_MAX)
+        entry_free(driver, LIST_OWNER(driver->flow_order.next, struct flow_entry, link));
+}
+
+void flows_free(struct driver *driver)
+{
+    while (!list_is_empty(&driver->flow_order))
+        entry_free(driver, LIST_OWNER(driver->flow_order.next, struct flow_entry, link));
+    map_free(&driver->flows);
+    map_free(&driver->latest);
+}
