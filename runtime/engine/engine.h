@@ -245,4 +245,7 @@ bool engine_allows(const struct execution *execution,
                    const struct event *event,
                    struct error *err);
 
+/* Number of the attempt that a worker has, or is about to get; 0 when none has it. */
+uint32_t engine_attempt(const struct task_run *run);
+
 #endif

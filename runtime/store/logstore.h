@@ -122,9 +122,9 @@ struct log_sink;
 
 /* What a closed sink leaves for the driver to commit with the end of its task. */
 struct log_result {
-    struct log_row *rows; /* inline blocks; owned by the result */
+    struct arena *arena;  /* owns the rows, NULL none */
+    struct log_row *rows; /* inline blocks */
     size_t count;
-    char *file;          /* path of the file when lines went there, NULL none */
     struct error *error; /* NULL, or why lines were lost (disk full) */
 };
 void log_result_free(struct log_result *result);
