@@ -243,6 +243,11 @@ static bool check_file(struct driver *driver,
                        const struct origin *origin,
                        struct error *err)
 {
+    if (change->forgets) {
+        change->result =
+            (struct change_result){ .changed = true, .revision = change->row.revision };
+        return true;
+    }
     struct file_row latest = { 0 };
     struct error absent = { 0 };
     bool is_there =
@@ -283,7 +288,8 @@ static bool check_file(struct driver *driver,
 static void write_file(struct driver *driver, const struct file_change *change)
 {
     if (change->result.changed)
-        *VEC_PUSH(&driver->commit.files) = (struct commit_file){ .row = change->row };
+        *VEC_PUSH(&driver->commit.files) =
+            (struct commit_file){ .row = change->row, .is_removed = change->forgets };
 }
 
 /* ---- documents, outbox ---- */

@@ -106,6 +106,11 @@ static void step_pending(struct driver *driver, struct pending *pending)
     free(pending);
 }
 
+const struct driver_config *driver_config_of(const struct driver *driver)
+{
+    return &driver->config;
+}
+
 struct id driver_new_id(struct driver *driver)
 {
     return id_new(driver->now, &driver->rng);
@@ -343,10 +348,12 @@ static void notify_list(const struct list *watches, const struct execution_notic
 {
     struct list *at;
     struct list *after;
-    for LIST_EACH_SAFE (at, after, watches) {
-        struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
-        watch->fn(watch->data, notice);
-    }
+    for
+        LIST_EACH_SAFE(at, after, watches)
+        {
+            struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
+            watch->fn(watch->data, notice);
+        }
 }
 
 static void send_notices(struct driver *driver)
@@ -475,11 +482,13 @@ static void collect_execution(struct driver *driver, struct live *live)
 static void collect(struct driver *driver)
 {
     struct list *at;
-    for LIST_EACH (at, &driver->touched) {
-        struct live *live = LIST_OWNER(at, struct live, touched);
-        if (!live->is_deleted)
-            collect_execution(driver, live);
-    }
+    for
+        LIST_EACH(at, &driver->touched)
+        {
+            struct live *live = LIST_OWNER(at, struct live, touched);
+            if (!live->is_deleted)
+                collect_execution(driver, live);
+        }
 }
 
 /* After a commit: memory follows what is live, effects go out, people get their answers. */

@@ -221,6 +221,7 @@ struct kv_change {
 
 struct file_change {
     bool is_delete;
+    bool forgets;        /* this old revision (row.revision) is forgotten, nothing else */
     struct file_row row; /* revision and dates are set by the driver */
     struct change_result result;
 };
@@ -292,7 +293,10 @@ struct logs_request {
     const char *trigger_id;
     usec_t before;
     usec_t after;
-    uint32_t levels; /* BIT(level), 0 all */
+    uint32_t levels;    /* BIT(level), 0 all */
+    bool with_children; /* of the namespace */
+    bool metrics_too;
+    bool keeps_lines; /* metrics only */
 };
 
 /*

@@ -287,6 +287,9 @@ struct driver {
 
 /* ---- driver.c ---- */
 
+/* Never changes after driver_new(). */
+const struct driver_config *driver_config_of(const struct driver *driver);
+
 /* An event for this turn; front: before all others that wait. */
 struct pending *driver_push(struct driver *driver, struct live *live, const struct event *event);
 /* For the turn after this commit. */
@@ -393,6 +396,13 @@ struct expr_env create_env(struct driver *driver,
  * Errors  ERR_NOT_FOUND; ERR_CONFLICT "Cannot execute an invalid flow: …"
  */
 struct flow *flows_get(struct driver *driver,
+                       const char *namespace,
+                       const char *id,
+                       int64_t revision,
+                       struct error *err);
+/* As flows_get() without the cache, for other threads; one reference. */
+struct flow *flow_load(const struct driver_config *config,
+                       struct store_reader *reader,
                        const char *namespace,
                        const char *id,
                        int64_t revision,

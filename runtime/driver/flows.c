@@ -43,25 +43,55 @@ static char *mistake_of(const struct diag_list *findings)
     return check_strdup("it cannot be parsed");
 }
 
-static struct flow_entry *entry_make(struct driver *driver, const struct flow_row *row)
+/* Parses a stored flow; NULL with *mistake, which is the caller's. */
+static struct flow *parse_row(const struct driver_config *config,
+                              const struct flow_row *row,
+                              char **mistake)
 {
-    struct flow_entry *entry = check_calloc(1, sizeof(*entry));
     struct arena *arena = arena_new();
     struct flow_options options = {
         .namespace = row->namespace,
-        .defaults = driver->config.plugin_defaults,
+        .defaults = config->plugin_defaults,
         .lenient = true,
     };
     struct diag_list findings = { .arena = arena };
-    entry->flow =
-        flow_parse(driver->config.plugins, row->source, row->source_length, &options, &findings);
-    if (entry->flow == NULL) {
-        entry->mistake = mistake_of(&findings);
+    struct flow *flow =
+        flow_parse(config->plugins, row->source, row->source_length, &options, &findings);
+    if (flow == NULL) {
+        *mistake = mistake_of(&findings);
     } else {
-        entry->flow->revision = row->revision;
-        entry->flow->disabled |= row->disabled;
+        flow->revision = row->revision;
+        flow->disabled |= row->disabled;
     }
     arena_free(arena);
+    return flow;
+}
+
+struct flow *flow_load(const struct driver_config *config,
+                       struct store_reader *reader,
+                       const char *namespace,
+                       const char *id,
+                       int64_t revision,
+                       struct error *err)
+{
+    struct flow_row row;
+    struct flow *flow = NULL;
+    char *mistake = NULL;
+    struct arena *arena = arena_new();
+    if (reader->ops->flow_get(reader, arena, namespace, id, revision, revision > 0, &row, err)) {
+        flow = parse_row(config, &row, &mistake);
+        if (flow == NULL)
+            error_set(err, ERR_CONFLICT, "Cannot execute an invalid flow: %s", mistake);
+        free(mistake);
+    }
+    arena_free(arena);
+    return flow;
+}
+
+static struct flow_entry *entry_make(struct driver *driver, const struct flow_row *row)
+{
+    struct flow_entry *entry = check_calloc(1, sizeof(*entry));
+    entry->flow = parse_row(&driver->config, row, &entry->mistake);
     return entry;
 }
 

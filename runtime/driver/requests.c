@@ -290,6 +290,9 @@ static void purge_logs(struct driver *driver, struct driver_request *request)
         .before = wanted->before,
         .after = wanted->after,
         .levels = wanted->levels,
+        .with_children = wanted->with_children,
+        .metrics_too = wanted->metrics_too,
+        .keeps_lines = wanted->keeps_lines,
     };
     struct error err = { 0 };
     if (wanted->execution_id != NULL) {

@@ -93,13 +93,15 @@ struct commit_outbox {
 /* Lines or metrics to delete (purge); 0 and NULL restrict nothing. */
 struct commit_log_purge {
     int64_t execution;
-    const char *namespace; /* exact */
+    const char *namespace;
+    bool with_children; /* also of the namespaces below */
     const char *flow_id;
     const char *trigger_id;
     usec_t before;   /* blocks whose last line is older, 0 all */
     usec_t after;    /* blocks whose first line is not older, 0 all */
     uint32_t levels; /* only lines of these levels; 0 all. Inline blocks are rewritten. */
     bool metrics_too;
+    bool keeps_lines; /* metrics only */
 };
 
 /* A flow revision to forget (DELETE …/revisions). */

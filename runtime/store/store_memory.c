@@ -570,15 +570,27 @@ static void put_flow(struct memory_store *store, const struct flow_row *row)
     table_put(&store->flows, flow);
 }
 
-static void purge_logs(struct memory_store *store, const struct commit_log_purge *purge)
+static bool purge_covers(const struct commit_log_purge *purge,
+                         const char *namespace,
+                         const char *flow_id)
+{
+    if (purge->namespace == NULL)
+        return true;
+    const char *values[] = { purge->namespace };
+    struct filter filter = { .match = purge->with_children ? MATCH_PREFIX : MATCH_EQUAL,
+                             .values = values,
+                             .values_count = 1 };
+    return filter_matches_text(&filter, namespace) &&
+           (purge->flow_id == NULL || str_eq(flow_id, purge->flow_id));
+}
+
+static void purge_lines(struct memory_store *store, const struct commit_log_purge *purge)
 {
     for (size_t i = store->logs.count; i-- > 0;) {
         struct stored_log *log = store->logs.rows[i];
         const struct log_row *row = &log->row;
         if ((purge->execution != 0 && row->execution != purge->execution) ||
-            (purge->namespace != NULL && !str_eq(row->namespace, purge->namespace)) ||
-            (purge->namespace != NULL && purge->flow_id != NULL &&
-             !str_eq(row->flow_id, purge->flow_id)) ||
+            !purge_covers(purge, row->namespace, row->flow_id) ||
             (purge->trigger_id != NULL && !str_eq(row->trigger_id, purge->trigger_id)) ||
             (purge->before != 0 && row->last_at >= purge->before) ||
             (purge->after != 0 && row->first_at < purge->after))
@@ -602,16 +614,16 @@ static void purge_logs(struct memory_store *store, const struct commit_log_purge
         }
         buf_free(&body);
     }
-    if (!purge->metrics_too)
-        return;
+}
+
+static void purge_metrics(struct memory_store *store, const struct commit_log_purge *purge)
+{
     size_t kept = 0;
     for (size_t i = 0; i < store->metrics.count; i++) {
         struct stored_metric *metric = store->metrics.items[i];
         const struct metric_row *row = &metric->row;
         bool stays = (purge->execution != 0 && row->execution != purge->execution) ||
-                     (purge->namespace != NULL && !str_eq(row->namespace, purge->namespace)) ||
-                     (purge->namespace != NULL && purge->flow_id != NULL &&
-                      !str_eq(row->flow_id, purge->flow_id)) ||
+                     !purge_covers(purge, row->namespace, row->flow_id) ||
                      (purge->before != 0 && row->at >= purge->before) ||
                      (purge->after != 0 && row->at < purge->after);
         if (stays)
@@ -696,8 +708,13 @@ static void put_rest(struct memory_store *store, const struct commit *commit)
     APPLY(commit->windows, store->windows, window)
     APPLY(commit->cache, store->cache, cache)
     APPLY(commit->queued, store->queued, queued)
-    for (size_t i = 0; i < commit->log_purges.count; i++)
-        purge_logs(store, &commit->log_purges.items[i]);
+    for (size_t i = 0; i < commit->log_purges.count; i++) {
+        const struct commit_log_purge *purge = &commit->log_purges.items[i];
+        if (!purge->keeps_lines)
+            purge_lines(store, purge);
+        if (purge->metrics_too)
+            purge_metrics(store, purge);
+    }
 }
 
 static bool memory_commit(struct store *base, const struct commit *commit, struct error *err)

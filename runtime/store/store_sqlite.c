@@ -747,10 +747,12 @@ static void purge_where(struct buf *sql, const struct commit_log_purge *purge, c
     buf_puts(sql, " WHERE 1");
     if (purge->execution != 0)
         buf_puts(sql, " AND execution = ?1");
-    if (purge->namespace != NULL)
-        buf_puts(sql, purge->flow_id != NULL
-                          ? " AND flow IN (SELECT key FROM flow WHERE namespace = ?2 AND id = ?3)"
-                          : " AND flow IN (SELECT key FROM flow WHERE namespace = ?2)");
+    if (purge->namespace != NULL) {
+        buf_puts(sql, " AND flow IN (SELECT key FROM flow WHERE (namespace = ?2");
+        if (purge->with_children) // '/' follows '.'
+            buf_puts(sql, " OR (namespace >= ?2 || '.' AND namespace < ?2 || '/')");
+        buf_puts(sql, purge->flow_id != NULL ? ") AND id = ?3)" : "))");
+    }
     if (purge->before != 0)
         buf_printf(sql, " AND %s < ?4", time);
     if (purge->after != 0)
@@ -772,9 +774,9 @@ static void purge_bind(struct sql_stmt *stmt, const struct commit_log_purge *pur
         sql_bind_int(stmt, 5, purge->after);
 }
 
-static bool purge_logs(struct sqlite_store *store,
-                       const struct commit_log_purge *purge,
-                       struct error *err)
+static bool purge_lines(struct sqlite_store *store,
+                        const struct commit_log_purge *purge,
+                        struct error *err)
 {
     AUTO(arena_freep) struct arena *arena = arena_new();
     struct buf sql = { 0 };
@@ -815,20 +817,34 @@ static bool purge_logs(struct sqlite_store *store,
             ok = thin_log(store, row, purge, err);
     }
 
-    if (ok && purge->metrics_too) {
-        buf_clear(&sql);
-        buf_puts(&sql, "DELETE FROM metric");
-        purge_where(&sql, purge, "at");
-        stmt = sql_prepare(store->writer, buf_text(&sql), err);
-        ok = stmt != NULL;
-        if (ok) {
-            purge_bind(stmt, purge);
-            ok = sql_run(stmt, err);
-            sql_done(stmt);
-        }
+    buf_free(&sql);
+    return ok;
+}
+
+static bool purge_metrics(struct sqlite_store *store,
+                          const struct commit_log_purge *purge,
+                          struct error *err)
+{
+    struct buf sql = { 0 };
+    buf_puts(&sql, "DELETE FROM metric");
+    purge_where(&sql, purge, "at");
+    struct sql_stmt *stmt = sql_prepare(store->writer, buf_text(&sql), err);
+    bool ok = stmt != NULL;
+    if (ok) {
+        purge_bind(stmt, purge);
+        ok = sql_run(stmt, err);
+        sql_done(stmt);
     }
     buf_free(&sql);
     return ok;
+}
+
+static bool purge_logs(struct sqlite_store *store,
+                       const struct commit_log_purge *purge,
+                       struct error *err)
+{
+    return (purge->keeps_lines || purge_lines(store, purge, err)) &&
+           (!purge->metrics_too || purge_metrics(store, purge, err));
 }
 
 /* ---- the rest ---- */
