@@ -67,6 +67,12 @@ uint32_t run_attempt(const struct task_run *run)
     return (uint32_t)run->attempts.count + (runs ? 0 : 1);
 }
 
+uint32_t engine_attempt(const struct task_run *run)
+{
+    bool has = run->state.current == STATE_SUBMITTED || run_is_on_worker(run);
+    return has ? run_attempt(run) : 0;
+}
+
 bool engine_bind(struct engine *engine, struct task_run *run, void *bound, struct error *err)
 {
     const struct plugin *type = run->task->type;
