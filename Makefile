@@ -30,10 +30,7 @@ FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/s
            runtime/store runtime/driver runtime/worker runtime/tasks runtime/triggers \
            runtime/runners runtime/storage runtime/secrets runtime/api
 LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))
-# Joined with the rest as soon as the driver links.
-CLI_PENDING := $(if $(wildcard runtime/driver/driver.c),,$(addprefix cli/,wire.c services.c target_store.c sources.c \
-               cmd_up.c cmd_run.c run_local.c))
-CLI_SRC  := $(filter-out $(CLI_PENDING),$(sort $(wildcard cli/*.c)))
+CLI_SRC  := $(sort $(wildcard cli/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 CLI_LIB_OBJ := $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))

@@ -2,6 +2,8 @@
 /* The list of commands, in the order of the help. */
 #include "cli/command.h"
 
+extern const struct cli_command command_up;
+extern const struct cli_command command_run;
 extern const struct cli_command command_status;
 extern const struct cli_command command_flows;
 extern const struct cli_command command_executions;
@@ -17,6 +19,8 @@ extern const struct cli_command command_version;
 extern const struct cli_command command_complete;
 
 const struct cli_command *const commands[] = {
+    &command_up,
+    &command_run,
     &command_status,
     &command_flows,
     &command_executions,

@@ -30,6 +30,7 @@ const struct route *const route_tables[] = {
     plugin_routes,
     status_routes,
     misc_routes,
+    status_routes,
     elsewhere_routes,
     NULL,
 };

@@ -45,13 +45,13 @@ struct live;
 enum timer_owner { TIMER_OF_LIVE, TIMER_OF_WAKER, TIMER_OF_TRIGGER };
 struct owned_timer {
     struct wheel_timer timer;
-    enum timer_owner owner;
+    uint8_t owner; /* enum timer_owner */
 };
 
 /* A timer of an execution, from COMMAND_TIMER. */
 struct live_timer {
     struct wheel_timer timer;
-    enum timer_owner owner;
+    uint8_t owner; /* enum timer_owner */
     struct list link; /* in live->timers */
     struct live *live;
     enum timer_kind kind;
