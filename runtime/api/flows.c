@@ -92,8 +92,8 @@ void flow_change_of(struct call *call, const struct document *document, struct f
 {
     *out = (struct flow_change){ 0 };
     flow_change_fill(call->arena, document->flow, call->api->config.zone, out);
-    out->namespace = document->flow->namespace;
-    out->id = document->flow->id;
+    out->namespace = arena_strdup(call->arena, document->flow->namespace);
+    out->id = arena_strdup(call->arena, document->flow->id);
     out->source = document->source;
     out->source_length = document->length;
 }
