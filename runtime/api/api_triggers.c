@@ -148,6 +148,11 @@ static struct trigger_request request_of(struct trigger_name name, enum trigger_
 
 static void changed(struct call *call)
 {
+    if (!call->driver.ok && call->driver.error.code == ERR_CONFLICT &&
+        call->driver.trigger.operation == TRIGGER_UNLOCK) {
+        reply_error(call, 409, "Illegal state", "Trigger is not locked"); // what clients look for
+        return;
+    }
     if (call_driver_failed(call))
         return;
     bool is_restart = call->driver.trigger.operation == TRIGGER_RESTART;

@@ -20,10 +20,17 @@ static const char *const resource_words[] = {
     "stats",   "taskruns",   "basicAuth",  "ai",
 };
 
+/*
+ * A start of an execution looks like an operation on one when the flow has the operation's name:
+ * POST executions/company.team/restart. What is no whole execution id is a namespace then.
+ */
+#define EXECUTION_ID_LENGTH_MIN 16U
+
 struct entry {
     const struct route *route;
     const char *segments[SEGMENTS_MAX]; /* "{" for a parameter */
     size_t count;
+    size_t id_at; /* segment that must be an execution id, SIZE_MAX none */
 };
 
 /* Routes with the same number of segments and the same first one. */
@@ -47,13 +54,15 @@ static const char PARAMETER[] = "{";
 
 static struct entry entry_of(struct arena *arena, const struct route *route)
 {
-    struct entry entry = { .route = route };
+    struct entry entry = { .route = route, .id_at = SIZE_MAX };
     const char *at = route->path;
     if (*at == '/')
         at++;
     while (*at != '\0') {
         size_t length = strcspn(at, "/");
         CHECK(entry.count < SEGMENTS_MAX);
+        if (str_starts(at, "{executionId}") && str_eq(route->method, "POST"))
+            entry.id_at = entry.count;
         entry.segments[entry.count++] = at[0] == '{' ? PARAMETER : arena_strndup(arena, at, length);
         at += length;
         if (*at == '/')
@@ -138,8 +147,22 @@ void router_free(struct router *router)
 
 /* ---- finding ---- */
 
+static bool is_execution_id(const char *text)
+{
+    size_t length = 0;
+    for (; *text != '\0'; text++, length++) {
+        bool fits = (*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') ||
+                    (*text >= 'a' && *text <= 'z');
+        if (!fits)
+            return false;
+    }
+    return length >= EXECUTION_ID_LENGTH_MIN;
+}
+
 static bool fits(const struct entry *entry, const char *const *segments)
 {
+    if (entry->id_at != SIZE_MAX && !is_execution_id(segments[entry->id_at]))
+        return false;
     for (size_t i = 0; i < entry->count; i++) {
         bool is_parameter = entry->segments[i] == PARAMETER;
         if (is_parameter ? segments[i][0] == '\0' : strcmp(entry->segments[i], segments[i]) != 0)
