@@ -64,8 +64,9 @@ struct source {
     bool is_rewritten;
 
     /* Of the thread that asks the repository. */
-    struct oid delivered; /* applied or held */
-    usec_t deliver_again; /* monotonic; USEC_NEVER: only what is new */
+    struct oid delivered;  /* applied or held */
+    usec_t deliver_again;  /* monotonic; USEC_NEVER: only what is new */
+    atomic_bool is_wanted; /* agent_redeliver() */
 };
 
 struct repository {
@@ -279,7 +280,8 @@ static bool deliver(struct source *source, const struct mirror_tip *tip, struct 
 static bool needs_delivery(struct source *source, const struct oid *tip)
 {
     struct agent *agent = source->repository->agent;
-    return !oid_equal(&source->delivered, tip) || source->deliver_again <= now_of(agent);
+    return atomic_exchange(&source->is_wanted, false) || !oid_equal(&source->delivered, tip) ||
+           source->deliver_again <= now_of(agent);
 }
 
 /* ---- asking ---- */
@@ -480,6 +482,14 @@ bool agent_wake(struct agent *agent, const char *name)
     return name == NULL || source != NULL;
 }
 
+bool agent_redeliver(struct agent *agent, const char *name)
+{
+    struct source *source = map_find(&agent->sources_by_name, name);
+    if (source != NULL)
+        atomic_store(&source->is_wanted, true);
+    return source != NULL && agent_wake(agent, name);
+}
+
 /* Equal apart from ".git", a final slash and credentials. */
 static bool is_same_address(struct arena *arena, const char *a, const char *b)
 {
@@ -558,6 +568,7 @@ const struct source_status *agent_status(struct agent *agent, struct arena *aren
             .due = clock_now() + left,
             .failures = poll->failures,
             .is_rewritten = source->is_rewritten,
+            .copy = arena_strdup(arena, mirror_folder(source->repository->mirror)),
         };
     }
     (void)pthread_mutex_unlock(&agent->lock);

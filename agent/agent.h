@@ -108,6 +108,12 @@ void agent_turn(struct agent *agent);
  */
 bool agent_wake(struct agent *agent, const char *name);
 
+/*
+ * Has the newest commit delivered again although it is known, for example because somebody lifted
+ * what held it.
+ */
+bool agent_redeliver(struct agent *agent, const char *name);
+
 /* Wakes sources by the address of their repository, as webhooks name it. Returns how many. */
 size_t agent_wake_address(struct agent *agent, const char *address);
 
@@ -142,6 +148,7 @@ struct source_status {
     usec_t due;       /* next question */
     unsigned failures;
     bool is_rewritten; /* history was rewritten at the last delivery */
+    const char *copy;  /* folder of the copy, for reading */
 };
 
 /* All sources in the order of their configuration. */

@@ -52,6 +52,11 @@ usec_t mirror_retry_after(const struct mirror *mirror)
     return git_peer_retry_after(mirror->peer);
 }
 
+const char *mirror_folder(const struct mirror *mirror)
+{
+    return mirror->folder;
+}
+
 struct git_repo *mirror_repo(struct mirror *mirror)
 {
     return mirror->repo;

@@ -55,6 +55,9 @@ bool mirror_update(struct mirror *mirror,
                    size_t count,
                    struct error *err);
 
+/* Where the copy is. */
+const char *mirror_folder(const struct mirror *mirror);
+
 /* The copy, once mirror_update() has succeeded; until then, or after mirror_drop(), NULL. */
 struct git_repo *mirror_repo(struct mirror *mirror);
 

@@ -489,6 +489,18 @@ bool git_repo_is_empty(struct git_repo *repo)
     return is_empty;
 }
 
+bool git_repo_is_bare(struct git_repo *repo)
+{
+    return git_repository_is_bare(repo->handle) == 1;
+}
+
+bool git_repo_is_ignored(struct git_repo *repo, const char *path)
+{
+    int is_ignored = 0;
+    return git_repository_is_bare(repo->handle) == 0 &&
+           git_ignore_path_is_ignored(&is_ignored, repo->handle, path) == 0 && is_ignored == 1;
+}
+
 bool git_repo_refs(
     struct git_repo *repo, const char *prefix, git_ref_fn *visit, void *context, struct error *err)
 {
@@ -585,6 +597,86 @@ size_t git_repo_sample(struct git_repo *repo, const struct oid *from, struct oid
             break;
     }
     return count;
+}
+
+/* ---- making commits ---- */
+
+struct git_draft {
+    struct git_repo *repo;
+    git_index *index; /* in memory */
+};
+
+struct git_draft *git_draft_new(struct git_repo *repo)
+{
+    struct git_draft *draft = check_calloc(1, sizeof(*draft));
+    draft->repo = repo;
+    CHECK(git_index_new(&draft->index) == 0);
+    return draft;
+}
+
+void git_draft_free(struct git_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    git_index_free(draft->index);
+    free(draft);
+}
+
+void git_draft_freep(struct git_draft **draft)
+{
+    git_draft_free(*draft);
+}
+
+bool git_draft_put(struct git_draft *draft,
+                   const char *path,
+                   enum git_mode mode,
+                   const void *bytes,
+                   size_t length,
+                   struct error *err)
+{
+    git_index_entry entry = { .mode = (uint32_t)mode, .path = path };
+    int code = git_odb_write(&entry.id, draft->repo->odb, bytes, length, GIT_OBJECT_BLOB);
+    if (code != 0)
+        return fail(err, code, ERR_INTERNAL, path);
+    code = git_index_add(draft->index, &entry);
+    return code == 0 || fail(err, code, ERR_INVALID, path);
+}
+
+bool git_draft_commit(struct git_draft *draft,
+                      const struct oid *parent,
+                      const char *author,
+                      const char *email,
+                      usec_t at,
+                      const char *message,
+                      struct oid *out,
+                      struct error *err)
+{
+    git_repository *handle = draft->repo->handle;
+    git_oid tree_id;
+    git_oid id;
+    git_tree *tree = NULL;
+    git_commit *parent_commit = NULL;
+    git_signature *who = NULL;
+    int code = git_index_write_tree_to(&tree_id, draft->index, handle);
+    if (code == 0)
+        code = git_tree_lookup(&tree, handle, &tree_id);
+    if (code == 0)
+        code = git_signature_new(&who, author, email, (git_time_t)(at / USEC_SEC), 0);
+    if (code == 0 && parent != NULL) {
+        git_oid parent_id = to_git(parent);
+        code = git_commit_lookup(&parent_commit, handle, &parent_id);
+    }
+    const git_commit *parents[] = { parent_commit };
+    if (code == 0)
+        code = git_commit_create(&id, handle, NULL, who, who, NULL, message, tree,
+                                 parent_commit == NULL ? 0 : 1, parents);
+    git_commit_free(parent_commit);
+    git_signature_free(who);
+    git_tree_free(tree);
+    if (code != 0)
+        return fail(err, code, ERR_INTERNAL, "make a commit");
+    *out = from_git(&id);
+    return true;
 }
 
 /* ---- incoming packs ---- */

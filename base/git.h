@@ -133,8 +133,14 @@ bool git_repo_ref(struct git_repo *repo, const char *name, struct oid *out);
 /* Full name that HEAD points to, NULL when it is detached or absent. */
 const char *git_repo_head(struct git_repo *repo, struct arena *arena);
 
+/* Has it no work tree? */
+bool git_repo_is_bare(struct git_repo *repo);
+
 /* Is the repository without any reference and with an unborn HEAD? */
 bool git_repo_is_empty(struct git_repo *repo);
+
+/* Does a .gitignore of the work tree leave the path out? False for a bare repository. */
+bool git_repo_is_ignored(struct git_repo *repo, const char *path);
 
 /* Calls visit for each reference whose full name starts with `prefix`; symbolic ones resolved. */
 typedef void git_ref_fn(void *context, const char *name, const struct oid *id);
@@ -170,6 +176,35 @@ bool git_repo_merge_base(struct git_repo *repo,
  * first few: what a fetch offers as common ground. Missing history ends the list.
  */
 size_t git_repo_sample(struct git_repo *repo, const struct oid *from, struct oid *out, size_t max);
+
+/* ---- making commits ---- */
+
+/* Files of a commit that is being made; objects are written into the repository given here. */
+struct git_draft;
+
+struct git_draft *git_draft_new(struct git_repo *repo);
+void git_draft_free(struct git_draft *draft);
+void git_draft_freep(struct git_draft **draft);
+
+enum git_mode { GIT_MODE_FILE = 0100644, GIT_MODE_PROGRAM = 0100755, GIT_MODE_LINK = 0120000 };
+
+/* Sets a file ("flows/a.yml"); of a link, `bytes` are where it leads. ERR_INVALID: no such path. */
+bool git_draft_put(struct git_draft *draft,
+                   const char *path,
+                   enum git_mode mode,
+                   const void *bytes,
+                   size_t length,
+                   struct error *err);
+
+/* Writes the commit; no reference is touched. parent: NULL makes a root. */
+bool git_draft_commit(struct git_draft *draft,
+                      const struct oid *parent,
+                      const char *author,
+                      const char *email,
+                      usec_t at,
+                      const char *message,
+                      struct oid *out,
+                      struct error *err);
 
 /* ---- incoming packs ---- */
 

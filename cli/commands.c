@@ -5,6 +5,10 @@
 extern const struct cli_command command_up;
 extern const struct cli_command command_run;
 extern const struct cli_command command_status;
+extern const struct cli_command command_validate;
+extern const struct cli_command command_plan;
+extern const struct cli_command command_apply;
+extern const struct cli_command command_drift;
 extern const struct cli_command command_flows;
 extern const struct cli_command command_executions;
 extern const struct cli_command command_logs;
@@ -21,6 +25,10 @@ extern const struct cli_command command_complete;
 const struct cli_command *const commands[] = {
     &command_up,
     &command_run,
+    &command_validate,
+    &command_plan,
+    &command_apply,
+    &command_drift,
     &command_status,
     &command_flows,
     &command_executions,

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "cli/output.h"
+#include "cli/reconcile_calls.h"
 #include "cli/target_store.h"
 #include "cli/wire.h"
 #include "core/config.h"
@@ -390,7 +391,23 @@ struct sources *sources_start(struct runtime *runtime,
         return NULL;
     }
     runtime_set_sources(runtime, sources_value, sources);
+    runtime_set_reconcile(runtime, reconcile_call, sources);
     return sources;
+}
+
+struct agent *sources_agent(struct sources *sources)
+{
+    return sources->agent;
+}
+
+struct runtime *sources_runtime(struct sources *sources)
+{
+    return sources->runtime;
+}
+
+const char *const *sources_names(struct sources *sources)
+{
+    return sources->names;
 }
 
 void sources_stop(struct sources *sources)
@@ -398,6 +415,7 @@ void sources_stop(struct sources *sources)
     if (sources == NULL)
         return;
     runtime_set_sources(sources->runtime, NULL, NULL);
+    runtime_set_reconcile(sources->runtime, NULL, NULL);
     if (sources->agent != NULL)
         agent_stop(sources->agent);
     agent_free(sources->agent);

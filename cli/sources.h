@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+struct agent;
 struct config;
 struct error;
 struct runtime;
@@ -27,6 +28,11 @@ struct sources *sources_start(struct runtime *runtime,
 
 /* Waits for deliveries under way. Before runtime_stop(). NULL is fine. */
 void sources_stop(struct sources *sources);
+
+/* What reconcile_calls.c works with; borrowed until sources_stop(). */
+struct agent *sources_agent(struct sources *sources);
+struct runtime *sources_runtime(struct sources *sources);
+const char *const *sources_names(struct sources *sources); /* NULL-terminated */
 
 /* Name of a source from its address: "data/flows.git" of https://git.example.com/data/flows.git. */
 struct arena;

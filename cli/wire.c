@@ -47,6 +47,8 @@ struct server {
     pthread_mutex_t sources_lock;
     runtime_sources_fn *sources;
     void *sources_data;
+    runtime_reconcile_fn *reconcile; /* under sources_lock */
+    void *reconcile_data;
 };
 
 /* ---- from settings ---- */
@@ -256,6 +258,23 @@ static const struct value *current_sources(void *data, struct arena *arena)
     return sources == NULL ? &value_empty_list : sources(sources_data, arena);
 }
 
+static const struct value *current_reconcile(void *data,
+                                             struct arena *arena,
+                                             const char *verb,
+                                             const struct value *arguments,
+                                             struct error *err)
+{
+    struct server *server = data;
+    (void)pthread_mutex_lock(&server->sources_lock);
+    runtime_reconcile_fn *reconcile = server->reconcile;
+    void *reconcile_data = server->reconcile_data;
+    (void)pthread_mutex_unlock(&server->sources_lock);
+    if (reconcile != NULL)
+        return reconcile(reconcile_data, arena, verb, arguments, err);
+    (void)error_set(err, ERR_NOT_FOUND, "no repository is watched");
+    return NULL;
+}
+
 static bool open_api(struct server *server, const struct config *config, struct error *err)
 {
     struct runtime *runtime = &server->runtime;
@@ -284,6 +303,8 @@ static bool open_api(struct server *server, const struct config *config, struct 
         .body_max = config_int(config, "limits.requestBytes"),
         .sources = current_sources,
         .sources_data = server,
+        .reconcile = current_reconcile,
+        .reconcile_data = server,
     };
     server->api = api_new(&options, err);
     if (server->api == NULL)
@@ -394,5 +415,14 @@ void runtime_set_sources(struct runtime *runtime, runtime_sources_fn *fn, void *
     (void)pthread_mutex_lock(&server->sources_lock);
     server->sources = fn;
     server->sources_data = data;
+    (void)pthread_mutex_unlock(&server->sources_lock);
+}
+
+void runtime_set_reconcile(struct runtime *runtime, runtime_reconcile_fn *fn, void *data)
+{
+    struct server *server = (struct server *)runtime;
+    (void)pthread_mutex_lock(&server->sources_lock);
+    server->reconcile = fn;
+    server->reconcile_data = data;
     (void)pthread_mutex_unlock(&server->sources_lock);
 }

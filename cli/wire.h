@@ -53,4 +53,12 @@ void runtime_stop(struct runtime *runtime);
 typedef const struct value *runtime_sources_fn(void *data, struct arena *arena);
 void runtime_set_sources(struct runtime *runtime, runtime_sources_fn *fn, void *data);
 
+/* Answers weir/plan, weir/apply …, see api_config.reconcile; NULL takes it back. */
+typedef const struct value *runtime_reconcile_fn(void *data,
+                                                 struct arena *arena,
+                                                 const char *verb,
+                                                 const struct value *arguments,
+                                                 struct error *err);
+void runtime_set_reconcile(struct runtime *runtime, runtime_reconcile_fn *fn, void *data);
+
 #endif

@@ -129,6 +129,7 @@ struct plan {
     VEC(struct plan_hold) holds;
     struct diag_list findings;
     size_t files;            /* of the repository that were looked at */
+    size_t read;             /* those that were read, and belong to what is deployed */
     size_t unchanged;        /* objects of the source that stay as they are; SIZE_MAX not counted */
     char digest[65];         /* SHA-256 hex; plan_seal() */
     struct planner *planner; /* how it was made, for its apply; the reconciler's */

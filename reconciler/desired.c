@@ -569,6 +569,7 @@ bool planner_read_files(struct planner *planner, struct error *err)
             if (!find_entries(planner, job, err))
                 return false;
             check_lost(planner, job);
+            planner->plan->read += !oid_is_none(&job->after) && !job->is_ignored;
             take_findings(planner->plan, job);
             if (!want(planner, job, err))
                 return false;

@@ -152,7 +152,7 @@ bool planner_check_references(struct planner *planner, struct error *err)
     while (found > 0) {
         if (!check_once(planner, &found, err))
             return false;
-        if (!planner->config->skips_invalid)
+        if (!planner->config->skips_invalid && !planner->options->is_baseline)
             break;
         struct plan *plan = planner->plan;
         size_t kept = 0;

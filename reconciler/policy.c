@@ -165,6 +165,10 @@ static void judge_approvals(struct planner *planner)
 
 void planner_judge(struct planner *planner)
 {
+    if (planner->options->is_baseline) {
+        planner->plan->is_partial = planner->plan->findings.errors > 0;
+        return;
+    }
     judge_findings(planner);
     if (planner->config == NULL || plan_is_empty(planner->plan))
         return;

@@ -53,6 +53,8 @@ struct reconcile_options {
     const char *const *sources; /* names of all sources, NULL-terminated, may be NULL: an object
                                    belongs to one of them */
     unsigned overrides;         /* OVERRIDE_…: holds that somebody looked at and lifted */
+    bool is_baseline;           /* nothing holds; what has mistakes is left out. For the state
+                                   that another plan is compared with */
     bool is_full;               /* compare everything, not only what differs between the trees */
 };
 

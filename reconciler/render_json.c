@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/git_walk.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "core/flow.h"
@@ -202,33 +203,46 @@ static const char *line_at(const char *text, size_t length, uint32_t number, siz
     return text;
 }
 
-/* The lines around a finding, from the file of the commit; nothing when it is no text. */
-static const struct value *excerpt(struct arena *arena,
-                                   const struct planner *planner,
-                                   const struct diag *diag)
+const struct value *finding_to_value(struct arena *arena,
+                                     const struct diag *diag,
+                                     const char *text,
+                                     size_t length)
 {
-    const struct file_job *job =
-        diag->file == NULL ? NULL : map_find(&planner->jobs_by_path, diag->file);
-    if (job == NULL || diag->line == 0 || oid_is_none(&job->after))
-        return NULL;
-    AUTO(git_content_release) struct git_content content = { 0 };
-    struct error ignored = { 0 }; // the finding stands without its lines
-    if (!git_repo_read(planner->snapshot->repo, &job->after, GIT_KIND_BLOB, FLOW_BYTES_MAX,
-                       &content, &ignored))
-        return NULL;
+    const struct value *finding = diag_to_value(arena, diag);
+    if (text == NULL || diag->line == 0)
+        return finding;
     struct value_builder list = value_build(arena);
     uint32_t first = diag->line > 1 ? diag->line - 1 : 1;
     for (uint32_t number = first; number <= diag->line + 1; number++) {
-        size_t length = 0;
-        const char *line = line_at(content.bytes, content.length, number, &length);
-        if (line == NULL || length > EXCERPT_BYTES_MAX || !utf8_valid(line, length))
+        size_t line_length = 0;
+        const char *line = line_at(text, length, number, &line_length);
+        if (line == NULL || line_length > EXCERPT_BYTES_MAX || !utf8_valid(line, line_length))
             continue;
         struct value_builder map = value_build(arena);
         value_put_int(&map, "line", number);
-        value_put(&map, "text", value_string_n(arena, line, length));
+        value_put(&map, "text", value_string_n(arena, line, line_length));
         value_add(&list, value_build_map(&map));
     }
-    return value_build_list(&list);
+    return value_with(arena, finding, "excerpt", value_build_list(&list));
+}
+
+/* With lines from the file of the commit, when it can be read. */
+static const struct value *plan_finding(struct arena *arena,
+                                        const struct planner *planner,
+                                        const struct diag *diag)
+{
+    const struct file_job *job =
+        diag->file == NULL ? NULL : map_find(&planner->jobs_by_path, diag->file);
+    struct oid blob = job == NULL ? oid_none : job->after;
+    struct error ignored = { 0 }; // the finding stands without its lines
+    if (diag->file != NULL && str_eq(diag->file, planner->config_path) &&
+        !walk_find(planner->snapshot->repo, &planner->tree, diag->file, &blob, NULL, &ignored))
+        blob = oid_none;
+    AUTO(git_content_release) struct git_content content = { 0 };
+    if (oid_is_none(&blob) || !git_repo_read(planner->snapshot->repo, &blob, GIT_KIND_BLOB,
+                                             FLOW_BYTES_MAX, &content, &ignored))
+        return diag_to_value(arena, diag);
+    return finding_to_value(arena, diag, content.bytes, content.length);
 }
 
 static const struct value *findings_value(struct arena *arena, const struct plan *plan)
@@ -239,12 +253,11 @@ static const struct value *findings_value(struct arena *arena, const struct plan
     for
         VEC_EACH(diag, &plan->findings.all)
         {
-            const struct value *finding = diag_to_value(arena, diag);
-            const struct value *lines = NULL;
-            if (diag->level == DIAG_ERROR && plan->planner != NULL && excerpts++ < EXCERPTS_MAX)
-                lines = excerpt(arena, plan->planner, diag);
-            value_add(&list,
-                      lines == NULL ? finding : value_with(arena, finding, "excerpt", lines));
+            bool with_lines = diag->level == DIAG_ERROR || diag->level == DIAG_WARNING;
+            if (plan->planner != NULL && with_lines && excerpts++ < EXCERPTS_MAX)
+                value_add(&list, plan_finding(arena, plan->planner, diag));
+            else
+                value_add(&list, diag_to_value(arena, diag));
         }
     return value_build_list(&list);
 }

@@ -75,6 +75,17 @@ struct api_config {
     const struct value *(*sources)(void *data, struct arena *arena);
     void *sources_data;
 
+    /*
+     * What is asked about watched repositories: "plan", "apply", "drift", "history", "sync", with
+     * arguments as a map. May block; any thread. NULL: there are none, 404.
+     */
+    const struct value *(*reconcile)(void *data,
+                                     struct arena *arena,
+                                     const char *verb,
+                                     const struct value *arguments,
+                                     struct error *err);
+    void *reconcile_data;
+
     /* Everything outside /api and the operational paths: the pages. NULL: 404. Must not block. */
     void (*pages)(void *data, struct httpd_request *request);
     void *pages_data;

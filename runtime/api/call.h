@@ -191,6 +191,7 @@ void reply_metrics_register(void);
 /* Tables of the resources, each ended by a zero row; listed in routes.c. */
 extern const struct route misc_routes[];
 extern const struct route status_routes[];
+extern const struct route git_routes[];
 extern const struct route flow_routes[];
 extern const struct route flow_bulk_routes[];
 extern const struct route execution_routes[];

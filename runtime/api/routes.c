@@ -29,6 +29,7 @@ const struct route *const route_tables[] = {
     kv_routes,
     plugin_routes,
     status_routes,
+    git_routes,
     misc_routes,
     status_routes,
     elsewhere_routes,

@@ -962,7 +962,27 @@ static void reconcile_holds_changes_of_protected_namespaces_and_closed_windows(v
     world_free(&world);
 }
 
+static void reconcile_takes_a_baseline_as_far_as_it_is_sound(void **state)
+{
+    (void)state;
+    struct world world = world_new();
+    world_put_flow(&world, "a.yml", "a", "");
+    fixture_put(world.fixture, "b.yml", "id: b\nnamespace: company.team\ntasks: [\n");
+    world_put_caller(&world, "c.yml", "c", "b");
+    world_commit(&world);
+    world.options.is_baseline = true;
+    world_apply(&world);
+    assert_int_equal(world_live(&world, "flow/company.team/a").revision, 1);
+    assert_int_equal(world_live(&world, "flow/company.team/c").revision, 0);
+    world.options.is_baseline = false;
+    world_put_flow(&world, "b.yml", "b", "");
+    world_commit(&world);
+    assert_next(&world, "create flow/company.team/b 0>1\ncreate flow/company.team/c 0>1\n");
+    world_free(&world);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(reconcile_takes_a_baseline_as_far_as_it_is_sound),
     cmocka_unit_test(reconcile_creates_updates_and_deletes_what_a_commit_says),
     cmocka_unit_test(reconcile_says_the_same_whether_it_reads_all_or_only_what_differs),
     cmocka_unit_test(reconcile_is_idempotent),
