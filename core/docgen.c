@@ -232,8 +232,11 @@ static void put_table(struct buf *out, const struct prop *table)
 
 /* ---- pages ---- */
 
+/* An example without properties is "{}". */
 static void put_indented(struct buf *out, const char *text, const char *indent)
 {
+    if (str_starts(text, "{}"))
+        return;
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
         if (length > 0)
@@ -308,10 +311,8 @@ static void put_flow_around(struct buf *out, const struct plugin *plugin, const 
                       "  - id: commands\n"
                       "    type: io.kestra.plugin.scripts.shell.Commands\n"
                       "    commands:\n"
-                      "      - echo hello\n"
-                      "    taskRunner:\n");
-        buf_printf(out, "      type: %s\n", plugin->id);
-        put_indented(out, yaml, "      ");
+                      "      - echo hello\n");
+        put_indented(out, yaml, "    ");
         break;
     }
 }

@@ -69,12 +69,21 @@ static bool plugin_has(const struct plugin *plugin, const char *property)
     return (plugin->flags & PLUGIN_OPEN) != 0;
 }
 
-/* An entry for many types gives each only the properties that it has. */
+static bool has_all(const struct plugin *plugin, const struct value *values)
+{
+    for (size_t i = 0; i < values->map.count; i++) {
+        if (!plugin_has(plugin, values->map.members[i].key))
+            return false;
+    }
+    return true;
+}
+
+/* Each type gets only the properties that it has; check_entry() has told about others. */
 static const struct value *values_for(struct arena *arena,
                                       const struct entry *entry,
                                       const struct plugin *plugin)
 {
-    if (plugin == NULL || entry->plugin != NULL)
+    if (plugin == NULL || has_all(plugin, entry->values))
         return entry->values;
     struct value_builder some = value_build(arena);
     for (size_t i = 0; i < entry->values->map.count; i++) {

@@ -63,7 +63,11 @@ struct plugin_output {
 
 struct plugin_example {
     const char *title;
-    const char *yaml; /* properties only (indented as in a task), or a whole flow */
+    /*
+     * Properties only (indented as in a task), or a whole flow. Of a condition: its properties; of
+     * a task runner: properties of the task that uses it, with `taskRunner`.
+     */
+    const char *yaml;
 };
 
 struct plugin {

@@ -555,7 +555,8 @@ static void check_member(const struct check_scope *scope,
                          const struct prop *prop,
                          const struct value *map,
                          const struct value_member *member,
-                         const struct doc_path *path)
+                         const struct doc_path *path,
+                         struct check_owner owner)
 {
     if ((prop->flags & PROP_INTERNAL) != 0)
         return;
@@ -567,7 +568,9 @@ static void check_member(const struct check_scope *scope,
     check_value(scope, prop, prop->kind, member->value, &at);
     if (prop->kind != PROP_STRING)
         check_not_empty(scope, prop, member->value, &at);
-    if ((prop->flags & PROP_SECRET) != 0 && value_is_string(member->value) &&
+    // the key of a webhook stands in its URL anyway
+    bool is_open = owner.plugin != NULL && owner.plugin->role == PLUGIN_TRIGGER;
+    if ((prop->flags & PROP_SECRET) != 0 && !is_open && value_is_string(member->value) &&
         member->value->string.length > 0 && !prop_is_dynamic(member->value->string.bytes)) {
         const char *where = path_of(scope, &at);
         struct diag *diag =
@@ -587,7 +590,7 @@ void check_map(const struct check_scope *scope,
         const struct value_member *member = &map->map.members[i];
         const struct prop *prop = find_in(tables, member->key);
         if (prop != NULL)
-            check_member(scope, prop, map, member, path);
+            check_member(scope, prop, map, member, path, owner);
         else if (!scope->lenient)
             unknown_property(scope, tables, map, member, path, owner);
     }

@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/error.h"
+#include "core/diag.h"
+#include "core/docgen.h"
+#include "core/flow.h"
 #include "core/plugin.h"
 #include "core/prop_internal.h"
 #include "core/value.h"
@@ -18,6 +21,37 @@ static const struct plugin *plugin_at(size_t i)
     size_t count = 0;
     const struct plugin *const *all = plugin_all(plugins(), &count);
     return i < count ? all[i] : NULL;
+}
+
+static void plugin_examples_are_flows_without_findings(void **state)
+{
+    (void)state;
+    const struct plugin *plugin;
+    size_t failed = 0;
+    for (size_t i = 0; (plugin = plugin_at(i)) != NULL; i++) {
+        for (size_t k = 0; plugin->examples != NULL && plugin->examples[k].yaml != NULL; k++) {
+            AUTO(arena_freep) struct arena *arena = arena_new();
+            struct diag_list findings = diag_list_new(arena, plugin->id);
+            const char *source = docgen_example_flow(arena, plugin, k);
+            struct flow *flow = flow_parse(plugins(), source, strlen(source), NULL, &findings);
+            bool deprecated = (plugin->flags & PLUGIN_DEPRECATED) != 0;
+            struct buf out = { 0 };
+            for (size_t f = 0; f < findings.all.count; f++) {
+                const struct diag *diag = &findings.all.items[f];
+                if (diag->level == DIAG_ERROR ||
+                    (diag->level != DIAG_INFO && !(deprecated && diag->level == DIAG_DEPRECATION)))
+                    diag_render(&out, diag, source, false);
+            }
+            if (out.length > 0) {
+                print_message("example '%s':\n%s\n%s", plugin->examples[k].title, out.bytes,
+                              source);
+                failed++;
+            }
+            flow_unref(flow);
+            buf_free(&out);
+        }
+    }
+    assert_int_equal(failed, 0);
 }
 
 static bool is_sentence(const char *text)
@@ -117,6 +151,7 @@ static void plugin_binds_defaults_of_every_table(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(plugin_examples_are_flows_without_findings),
     cmocka_unit_test(plugin_tables_are_complete),
     cmocka_unit_test(plugin_has_the_operations_of_its_kind),
     cmocka_unit_test(plugin_binds_defaults_of_every_table),
