@@ -15,6 +15,7 @@ extern const struct cli_command command_logs;
 extern const struct cli_command command_kill;
 extern const struct cli_command command_restart;
 extern const struct cli_command command_config;
+extern const struct cli_command command_expr;
 extern const struct cli_command command_docs;
 extern const struct cli_command command_schema;
 extern const struct cli_command command_completion;
@@ -36,6 +37,7 @@ const struct cli_command *const commands[] = {
     &command_kill,
     &command_restart,
     &command_config,
+    &command_expr,
     &command_docs,
     &command_schema,
     &command_completion,

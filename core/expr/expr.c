@@ -17,9 +17,6 @@
 #include "core/json.h"
 #include "core/value.h"
 
-/* Bytes of a template that a message quotes; the line number must still fit behind it. */
-#define QUOTE_BYTES_MAX 600
-
 /* One rendering from the outside. */
 struct rendering {
     struct run run;
@@ -50,7 +47,7 @@ const struct expr *expr_compile(struct arena *arena,
 
 static int quoted_length(size_t length)
 {
-    return length > QUOTE_BYTES_MAX ? QUOTE_BYTES_MAX : (int)length;
+    return length > EXPR_QUOTE_MAX ? EXPR_QUOTE_MAX : (int)length;
 }
 
 void run_describe(struct run *run, const char *text, size_t length)
@@ -68,7 +65,7 @@ void run_describe(struct run *run, const char *text, size_t length)
         return;
     }
     struct error why = *err;
-    (void)error_set_at(err, why.code, line, column, "%.*s (%.*s:%u)", QUOTE_BYTES_MAX / 2, why.text,
+    (void)error_set_at(err, why.code, line, column, "%.*s (%.*s:%u)", EXPR_QUOTE_MAX / 2, why.text,
                        quoted_length(length), text, line);
 }
 

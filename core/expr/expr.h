@@ -41,6 +41,8 @@ enum expr_failure {
 #define EXPR_OUTPUT_MAX  (16U * 1024U * 1024U)
 #define EXPR_SOURCE_MAX  (8U * 1024U * 1024U)
 #define EXPR_RENDER_NEST 16U
+/* Bytes of a template that a message quotes, so that the line number still fits behind it. */
+#define EXPR_QUOTE_MAX 600
 
 /*
  * Answers functions with effects (secret, kv, read, http …): name, and arguments by parameter name
