@@ -23,10 +23,10 @@ Q := $(if $(V),,@)
 
 PACKAGES := libgit2 yaml-0.1 jansson sqlite3 libcurl libmicrohttpd libcrypto libpcre2-8 libarchive libzstd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ljq -lonig -lunistring -lpthread -lm
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lunistring -lpthread -lm
 
 # Folders of the library, in the order of the layers.
-FOLDERS := base core core/expr agent reconciler runtime runtime/engine runtime/scheduler \
+FOLDERS := base core core/expr core/jq agent reconciler runtime runtime/engine runtime/scheduler \
            runtime/store runtime/driver runtime/worker runtime/tasks runtime/triggers \
            runtime/runners runtime/storage runtime/secrets runtime/api
 LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))

@@ -161,6 +161,22 @@ size_t regex_group_named(const struct regex *regex, const char *name, size_t len
     return number > 0 ? (size_t)number : 0;
 }
 
+const char *regex_group_name(const struct regex *regex, size_t group)
+{
+    uint32_t count = 0;
+    uint32_t size = 0;
+    PCRE2_SPTR table = NULL;
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMECOUNT, &count);
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMETABLE, &table);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *entry = table + (size_t)i * size;
+        if (((size_t)entry[0] << 8 | entry[1]) == group)
+            return (const char *)entry + 2;
+    }
+    return NULL;
+}
+
 bool regex_search_begin(struct regex_search *search,
                         const struct regex *regex,
                         const char *text,

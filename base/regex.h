@@ -67,6 +67,9 @@ size_t regex_groups(const struct regex *regex);
 /* Number of a named group, 0 when there is none. */
 size_t regex_group_named(const struct regex *regex, const char *name, size_t length);
 
+/* Name of a group, NULL when it has none; lives as long as the regex. */
+const char *regex_group_name(const struct regex *regex, size_t group);
+
 /*
  * Walks the matches of one text, in order: regex_search_begin(), regex_search_next() until it does
  * not match, regex_search_end(). Cheaper than regex_find() in a loop, which looks at the whole text

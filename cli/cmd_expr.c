@@ -109,6 +109,9 @@ static int report(struct command_line *line,
     diag->line = err->line;
     diag->column = err->line == 1 && err->column > prefix ? err->column - prefix : err->column;
     diag->see = "weir docs expressions";
+    if (prefix > 0 && str_starts(diag->message, "unexpected '}}'"))
+        diag->message = arena_printf(line->arena, "unexpected end%s",
+                                     diag->message + strlen("unexpected '}}'"));
     if (env->failure == EXPR_UNDEFINED) {
         const char *name = undefined_name(line->arena, err->text);
         diag->message = arena_printf(line->arena, "'%s' is not defined", name);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "core/expr/eval.h"
 #include "core/ion.h"
+#include "core/jq/jq.h"
 #include "core/json.h"
 #include "core/yaml.h"
 
@@ -42,7 +43,37 @@ static const struct value *run_to_ion(struct call *call)
     return text_of(call->ev, call->node, &buf);
 }
 
+static const struct value *run_jq(struct call *call)
+{
+    struct run *run = call->ev->run;
+    struct error why = { 0 };
+    const struct value *program = NULL;
+    if (!call_text(call, 0, &program))
+        return NULL;
+    if (program == NULL)
+        return call_fail(call, "argument 'expression' is missing");
+    struct jq_budget budget = {
+        .steps = run->steps_left,
+        .memory_max = run->memory_max,
+        .now = run->env->now,
+    };
+    const struct value *input = call->input;
+    if (input->kind == VALUE_STRING)
+        input = json_parse_first(call->ev->arena, input->string.bytes, input->string.length, NULL,
+                                 &why);
+    else
+        input = jq_input(call->ev->arena, input, &budget, &why);
+    const struct value *results = NULL;
+    if (input != NULL)
+        results = jq_run(call->ev->arena, program->string.bytes, program->string.length, input,
+                         &budget, &why);
+    run->steps_left = budget.steps;
+    run->built = true;
+    return results == NULL ? call_fail(call, "%s", why.text) : results;
+}
+
 static const struct builtin rows[] = {
+    { "jq", "expression", run_jq, 0, "The results of a jq program, always a list." },
     { "json", "", run_to_json, BUILTIN_TAKES_NULL, "Older name of toJson." },
     { "toIon", "", run_to_ion, BUILTIN_TAKES_NULL, "The value as Amazon Ion text." },
     { "toJson", "", run_to_json, BUILTIN_TAKES_NULL, "The value as JSON." },
