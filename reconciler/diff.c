@@ -78,21 +78,15 @@ struct flow *planner_parse(struct planner *planner, const struct object_key *key
     return flow;
 }
 
-static const struct value *document(struct arena *arena, const char *text, size_t length)
-{
-    struct error ignored = { 0 }; // a live text that is no YAML differs as a whole
-    const struct value *doc = yaml_parse_first(arena, text, length, NULL, &ignored);
-    return doc == NULL ? value_string_n(arena, text, length) : doc;
-}
-
 static void compare_flow(struct planner *planner, struct plan_change *change)
 {
     const struct live_object *live = change->live;
     const struct desired_object *desired = change->desired;
     struct arena *scratch = arena_new();
     struct field_list fields = { 0 };
-    field_diff(planner->arena, document(scratch, live->text, live->length),
-               document(scratch, desired->text, desired->length), "", &fields);
+    field_diff(
+        planner->arena, flow_document(scratch, change->key.namespace, live->text, live->length),
+        flow_document(scratch, change->key.namespace, desired->text, desired->length), "", &fields);
     arena_free(scratch);
     change->fields = fields.all.items;
     change->fields_count = fields.all.count;
@@ -290,8 +284,7 @@ static bool compare_wanted(struct planner *planner,
     return true;
 }
 
-/* Is an object that its file lost claimed by a file that is broken? */
-static bool is_claimed(const struct planner *planner, const struct object_key *key)
+bool planner_is_claimed(const struct planner *planner, const struct object_key *key)
 {
     const struct file_job *job;
     for
@@ -308,7 +301,7 @@ static bool compare_lost(struct planner *planner,
 {
     const char *text = object_key_text(planner->arena, &entry->key);
     if (map_has(&planner->desired, text) || job->is_invalid || job->is_problem ||
-        is_claimed(planner, &entry->key))
+        planner_is_claimed(planner, &entry->key))
         return true;
     const struct live_object *live = NULL;
     if (!live_load(planner, &entry->key, &live, err))

@@ -108,13 +108,6 @@ static void set_fields(const struct finder *finder,
     arena_free(scratch);
 }
 
-static const struct value *document(struct arena *arena, const char *text, size_t length)
-{
-    struct error ignored = { 0 }; // a text that is no YAML differs as a whole
-    const struct value *doc = yaml_parse_first(arena, text, length, NULL, &ignored);
-    return doc == NULL ? value_string_n(arena, text, length) : doc;
-}
-
 /* Returns false when there is nothing left to report. */
 static bool compare_flow(const struct finder *finder,
                          const struct inventory_entry *entry,
@@ -130,8 +123,9 @@ static bool compare_flow(const struct finder *finder,
         return true; // that revision was purged: all that can be said is that it differs
     struct arena *scratch = arena_new();
     struct field_list list = { 0 };
-    field_diff(finder->arena, document(scratch, applied.text, applied.length),
-               document(scratch, live->text, live->length), "", &list);
+    field_diff(finder->arena,
+               flow_document(scratch, entry->key.namespace, applied.text, applied.length),
+               flow_document(scratch, entry->key.namespace, live->text, live->length), "", &list);
     arena_free(scratch);
     set_fields(finder, item, &list);
     item->text_only = list.all.count == 0;

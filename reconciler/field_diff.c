@@ -5,8 +5,10 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/str.h"
 #include "core/value.h"
+#include "core/yaml.h"
 #include "reconciler/text_diff.h"
 
 /* Deeper values are compared as a whole; the parser refuses flows that are deeper. */
@@ -198,4 +200,18 @@ void field_diff(struct arena *arena,
 {
     struct differ differ = { .arena = arena, .out = out };
     compare(&differ, before, after, path);
+}
+
+const struct value *flow_document(struct arena *arena,
+                                  const char *namespace,
+                                  const char *text,
+                                  size_t length)
+{
+    struct error ignored = { 0 };
+    const struct value *doc = yaml_parse_first(arena, text, length, NULL, &ignored);
+    if (doc == NULL)
+        return value_string_n(arena, text, length);
+    if (!value_is_map(doc) || value_get(doc, "namespace") != NULL)
+        return doc;
+    return value_with(arena, doc, "namespace", value_string(arena, namespace));
 }

@@ -33,4 +33,13 @@ void field_diff(struct arena *arena,
                 const char *path,
                 struct field_list *out);
 
+/*
+ * A flow's text as a document, with the namespace that its place gave it when it names none. A text
+ * that is no YAML is a string, so that it differs as a whole.
+ */
+const struct value *flow_document(struct arena *arena,
+                                  const char *namespace,
+                                  const char *text,
+                                  size_t length);
+
 #endif

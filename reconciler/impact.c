@@ -84,6 +84,12 @@ static const char *nearest_flow(struct planner *planner, const struct object_key
     return str_nearest(wanted, names.items, names.count);
 }
 
+/* Do mistakes leave out only their own file? */
+static bool leaves_out_invalid(const struct planner *planner)
+{
+    return planner->config->skips_invalid || planner->options->is_baseline;
+}
+
 static void report_reference(struct planner *planner,
                              const struct desired_object *flow,
                              const struct object_ref *ref,
@@ -92,15 +98,21 @@ static void report_reference(struct planner *planner,
     struct diag_list *findings = &planner->plan->findings;
     struct value at = { .line = ref->line, .column = (uint16_t)ref->column };
     bool is_error = presence == ABSENT && !ref->is_trigger;
+    bool is_broken = presence == ABSENT && planner_is_claimed(planner, &ref->key);
+    if (is_broken && !leaves_out_invalid(planner))
+        return; // the mistakes in its own file are what holds the commit
     findings->file = flow->path;
-    struct diag *diag =
-        diag_add(findings, is_error ? DIAG_ERROR : DIAG_WARNING, DIAG_RULE,
-                 presence == DISABLED ? "disabled-subflow" : "unknown-subflow", &at, ref->at,
-                 "%s '%s/%s' %s", ref->is_trigger ? "the flow" : "subflow", ref->key.namespace,
-                 ref->key.name, presence == DISABLED ? "is disabled" : "does not exist");
+    struct diag *diag = diag_add(findings, is_error ? DIAG_ERROR : DIAG_WARNING, DIAG_RULE,
+                                 presence == DISABLED ? "disabled-subflow" : "unknown-subflow", &at,
+                                 ref->at, "%s '%s/%s' %s", ref->is_trigger ? "the flow" : "subflow",
+                                 ref->key.namespace, ref->key.name,
+                                 presence == DISABLED ? "is disabled"
+                                 : is_broken          ? "is left out because of its mistakes"
+                                                      : "does not exist");
     findings->file = NULL;
     diag->width = (uint32_t)strlen(ref->key.name);
-    const char *nearest = presence == ABSENT ? nearest_flow(planner, &ref->key) : NULL;
+    const char *nearest =
+        presence == ABSENT && !is_broken ? nearest_flow(planner, &ref->key) : NULL;
     if (nearest != NULL)
         diag->advice = arena_printf(planner->arena, "did you mean '%s'?", nearest);
     struct file_job *job = map_find(&planner->jobs_by_path, flow->path);
@@ -152,7 +164,7 @@ bool planner_check_references(struct planner *planner, struct error *err)
     while (found > 0) {
         if (!check_once(planner, &found, err))
             return false;
-        if (!planner->config->skips_invalid && !planner->options->is_baseline)
+        if (!leaves_out_invalid(planner))
             break;
         struct plan *plan = planner->plan;
         size_t kept = 0;

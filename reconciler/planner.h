@@ -118,6 +118,9 @@ void planner_index_changes(struct planner *planner);
 const struct plan_change *planner_change(const struct planner *planner,
                                          const struct object_key *key);
 
+/* Does a broken file mean to define the object? */
+bool planner_is_claimed(const struct planner *planner, const struct object_key *key);
+
 /* A flow of a text that was parsed before; never held back by findings. NULL when it is broken. */
 struct flow *planner_parse(struct planner *planner, const struct object_key *key, const char *text);
 

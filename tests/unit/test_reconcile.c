@@ -782,6 +782,21 @@ static void reconcile_reports_a_subflow_that_does_not_exist(void **state)
     world_free(&world);
 }
 
+static void reconcile_reports_a_broken_flow_once_and_not_at_its_callers(void **state)
+{
+    (void)state;
+    struct world world = world_new();
+    fixture_put(world.fixture, "broken.yml", "id: broken\nnamespace: company.team\ntasks: [\n");
+    world_put_caller(&world, "one.yml", "one", "broken");
+    world_commit(&world);
+    struct plan *plan = world_plan(&world);
+    assert_int_equal(plan->findings.errors, 1);
+    assert_string_equal(plan->findings.all.items[0].file, "broken.yml");
+    assert_true(plan_is_held(plan));
+    plan_free(plan);
+    world_free(&world);
+}
+
 static void reconcile_skips_callers_of_what_was_skipped(void **state)
 {
     (void)state;
@@ -1014,6 +1029,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(reconcile_leaves_objects_of_other_repositories_alone),
     cmocka_unit_test(reconcile_refuses_a_plan_other_than_the_reviewed_one),
     cmocka_unit_test(reconcile_reports_a_subflow_that_does_not_exist),
+    cmocka_unit_test(reconcile_reports_a_broken_flow_once_and_not_at_its_callers),
     cmocka_unit_test(reconcile_skips_callers_of_what_was_skipped),
     cmocka_unit_test(reconcile_warns_of_callers_of_a_deleted_flow),
     cmocka_unit_test(reconcile_warns_of_callers_that_do_not_pass_a_new_required_input),
