@@ -93,6 +93,9 @@
     X(task_script_shell_commands)                                                                  \
     X(task_script_shell_script)                                                                    \
     X(task_output_values)                                                                          \
+    X(task_sqlite_batch)                                                                           \
+    X(task_sqlite_queries)                                                                         \
+    X(task_sqlite_query)                                                                           \
     X(task_state_delete)                                                                           \
     X(task_state_get)                                                                              \
     X(task_state_set)                                                                              \
