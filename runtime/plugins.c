@@ -44,6 +44,7 @@
     X(task_flow_for_each_item)                                                                     \
     X(task_flow_sleep)                                                                             \
     X(task_http_download)                                                                          \
+    X(task_http_job)                                                                               \
     X(task_http_request)                                                                           \
     X(task_http_sse)                                                                               \
     X(task_kv_delete)                                                                              \
