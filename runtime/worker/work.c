@@ -220,11 +220,18 @@ static void remove_folders(struct work *work)
 {
     struct job *job = &work->job;
     struct error err = { 0 };
+    bool has_folder = job->has_scratch || job->has_working_dir;
     if (job->has_scratch && !fs_remove_tree(job->scratch, &err))
         log_warn("temporary files cannot be removed", LOG_ERR(&err));
     if (job->owns_working_dir && job->has_working_dir && !work->worker->options.keep_folders &&
         !fs_remove_tree(job->ctx.working_dir, &err))
         log_warn("working directory cannot be removed", LOG_ERR(&err));
+    job->has_scratch = job->has_working_dir = false;
+    if (work->space != NULL && has_folder) {
+        (void)pthread_mutex_lock(&work->worker->lock);
+        work->space->has_folder = true;
+        (void)pthread_mutex_unlock(&work->worker->lock);
+    }
 }
 
 /* Next process that waits for the slot this work had. Called with the lock. */
@@ -320,13 +327,11 @@ void work_release(struct work *work)
     remove_folders(work);
 
     (void)pthread_mutex_lock(&worker->lock);
-    if (work->is_registered)
+    if (work->is_registered && map_find(&worker->works, work->key) == work)
         (void)map_remove(&worker->works, work->key);
     struct work *next = next_waiting(worker, work);
-    if (work->space != NULL) {
-        work->space->has_folder |= work->job.has_working_dir || work->job.has_scratch;
+    if (work->space != NULL)
         space_unref(worker, work->order->execution_id, work->space);
-    }
     list_remove(&work->member);
     (void)pthread_mutex_unlock(&worker->lock);
 
@@ -341,6 +346,10 @@ void work_release(struct work *work)
 static void answer(struct work *work)
 {
     const struct worker_answers *answers = &work->worker->answers;
+    // The next poll of a remote job may be ordered before this call has returned.
+    (void)pthread_mutex_lock(&work->worker->lock);
+    work->is_answered = true;
+    (void)pthread_mutex_unlock(&work->worker->lock);
     const struct order *order = work->order;
     if (order->type == ORDER_TRIGGER) {
         answers->triggered(answers->data, order->trigger, order->evaluating_since, work->variables,
@@ -374,6 +383,9 @@ static void on_logs(void *data, struct log_result *result)
 /* Which state the attempt ends in, and the message of a stop. */
 static void decide_state(struct work *work)
 {
+    // A call that watches its deadline itself may end before the timer has gone off.
+    if (!work->ok && clock_monotonic() >= work->job.ctx.deadline)
+        job_stop(&work->job, STOP_TIMEOUT);
     int stop = atomic_load(&work->job.stop);
     if (work->ok) {
         work->state = work->is_warning ? STATE_WARNING : STATE_SUCCESS;
@@ -421,6 +433,7 @@ void work_end(struct work *work)
     }
     if (!work->is_remote && work->order->type != ORDER_TRIGGER)
         decide_state(work);
+    remove_folders(work); // before the answer: a next attempt may use the same folder
     if (work->sink != NULL) {
         log_sink_close(work->sink, on_logs, work);
         return;

@@ -79,7 +79,8 @@ struct work {
     struct list link;   /* in worker->waiting */
     struct list member; /* of worker->all */
     bool has_slot;
-    bool is_registered; /* in worker->works */
+    bool is_registered; /* in worker->works, unless another work took its place */
+    bool is_answered;   /* with the lock: an order for the same attempt is a new one */
     bool is_in_loop;
     bool is_timed;
     struct loop_timer timer;

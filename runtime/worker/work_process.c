@@ -173,10 +173,11 @@ static void on_room(void *context)
     struct worker *worker = room->worker;
     (void)pthread_mutex_lock(&worker->lock);
     struct work *work = map_find(&worker->works, room->key);
+    bool is_in_loop = work != NULL && work->is_in_loop;
     (void)pthread_mutex_unlock(&worker->lock);
     free(room);
-    // Only the loop ends a process, so the work stays as long as this call.
-    if (work == NULL || !work->is_in_loop || !work->is_paused || work->has_ended)
+    // A work that is in the loop leaves it in the loop only; any other may be gone by now.
+    if (!is_in_loop || !work->is_paused)
         return;
     work->is_paused = false;
     feed_held(work, false);

@@ -127,7 +127,8 @@ static bool submit(void *data, struct order *order)
         make_key(work->key, sizeof(work->key), order->run_id, order->attempt);
 
     (void)pthread_mutex_lock(&worker->lock);
-    bool is_known = is_attempt && map_has(&worker->works, work->key);
+    const struct work *old = is_attempt ? map_find(&worker->works, work->key) : NULL;
+    bool is_known = old != NULL && !old->is_answered;
     bool has_room = !worker->is_stopping && worker->pending < worker->options.pending_max;
     bool is_process = entry == work_process;
     bool must_wait = is_process && worker->slots_used >= worker->options.slots;
@@ -178,9 +179,10 @@ static void kill_in_loop(void *context)
     struct worker *worker = cancel->worker;
     (void)pthread_mutex_lock(&worker->lock);
     struct work *work = map_find(&worker->works, cancel->key);
+    bool is_in_loop = work != NULL && work->is_in_loop;
     (void)pthread_mutex_unlock(&worker->lock);
-    // A work that is in the loop leaves it in the loop only, so it stays during this call.
-    if (work != NULL)
+    // A work that is in the loop leaves it in the loop only; any other may be gone by now.
+    if (is_in_loop)
         work_process_kill(work);
     free(cancel);
 }
