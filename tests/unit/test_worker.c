@@ -721,8 +721,8 @@ static void what_a_killed_server_left_running_is_killed_at_the_start(void **stat
     struct fixture *fixture = *state;
     worker_free(fixture->worker);
     // A process as a worker would have started it, in a session of its own, and one of nobody's.
-    const char *mark = arena_printf(fixture->scratch, "WEIR_WORK_ROOT=%s",
-                                    realpath(fixture->fake->services.work_root, NULL));
+    AUTO_FREE char *root = realpath(fixture->fake->services.work_root, NULL);
+    const char *mark = arena_printf(fixture->scratch, "WEIR_WORK_ROOT=%s", root);
     pid_t ours = fork();
     CHECK(ours >= 0);
     if (ours == 0) {
