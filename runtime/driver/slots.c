@@ -144,6 +144,8 @@ void slots_release(struct driver *driver, const char *namespace, const char *flo
         int64_t key = slot->queue.items[slot->queue_first].execution;
         struct error err = { 0 };
         struct live *live = live_get_key(driver, key, &err);
+        if (live != NULL && live->needs_recovery) // while it still counts as queued
+            recover_step(driver, live);
         if (live == NULL || live->execution->state.current != STATE_QUEUED) {
             if (live == NULL && err.code != ERR_NOT_FOUND) {
                 log_error("a queued execution cannot be loaded", LOG_INT("key", key),

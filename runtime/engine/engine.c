@@ -261,7 +261,7 @@ static void revive(struct engine *engine)
         enum state state = run->state.current;
         if (states[state].is_created)
             engine_queue(engine, run);
-        if (ops == NULL || run->scope != NULL ||
+        if (ops == NULL || ops->plan == NULL || run->scope != NULL ||
             (state != STATE_RUNNING && state != STATE_PAUSED && state != STATE_KILLING))
             continue;
         struct error err = { 0 };

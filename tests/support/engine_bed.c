@@ -90,8 +90,7 @@ static const char *full_type(const char *name, size_t length)
     return NULL;
 }
 
-/* `type: Return` becomes the whole name. */
-static void expand_types(struct buf *out, const char *text)
+void bed_write_types(struct buf *out, const char *text)
 {
     static const char key[] = "type: ";
     for (const char *at = text; *at != '\0';) {
@@ -118,7 +117,7 @@ struct flow *bed_flow(const char *tasks_yaml)
     struct diag_list findings = diag_list_new(arena, "flow");
     struct buf text = { 0 };
     buf_puts(&text, "id: flow\nnamespace: tests\n");
-    expand_types(&text, tasks_yaml);
+    bed_write_types(&text, tasks_yaml);
     struct flow *flow = flow_parse(bed_plugins(), buf_text(&text), text.length, NULL, &findings);
     if (flow == NULL) {
         struct buf shown = { 0 };

@@ -56,6 +56,9 @@ struct bed {
 /* All built-in plugins and the types for tests. */
 const struct plugin_set *bed_plugins(void);
 
+/* Appends a text in which `type: Return` becomes the whole name. */
+void bed_write_types(struct buf *out, const char *text);
+
 /* Parses; types may be written by their last part ("Return"). Fails the program with findings. */
 struct flow *bed_flow(const char *tasks_yaml);
 

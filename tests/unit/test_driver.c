@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The driver with a clock and a worker of the test, over each store. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "core/value.h"
+#include "tests/support/driver_bed.h"
+#include "tests/support/test.h"
+
+static const char *database(void)
+{
+    static char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/weir.db", test_folder());
+    return path;
+}
+
+/* Runs a test over each back end. */
+#define EACH_STORE(name)                                                                           \
+    static void name##_in(struct driver_bed *bed);                                                 \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        const char *paths[] = { NULL, database() };                                                \
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {                                             \
+            struct driver_bed bed;                                                                 \
+            driver_bed_open(&bed, paths[i]);                                                       \
+            name##_in(&bed);                                                                       \
+            driver_bed_close(&bed);                                                                \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_in(struct driver_bed *bed)
+
+static const char pure[] = "id: pure\n"
+                           "tasks:\n"
+                           "  - {id: a, type: OutputValues, values: {x: \"{{ 1 + 1 }}\"}}\n"
+                           "  - {id: b, type: Log, message: \"hello {{ outputs.a.values.x }}\"}\n";
+
+static const char one_call[] = "id: call\n"
+                               "tasks:\n"
+                               "  - {id: a, type: io.weir.test.Work}\n"
+                               "  - {id: b, type: Log, message: done}\n";
+
+/* ---- executions ---- */
+
+EACH_STORE(driver_creates_and_ends_a_pure_execution_in_one_commit)
+{
+    driver_bed_deploy(bed, pure);
+    struct store_numbers before;
+    struct store_numbers after;
+    assert_true(bed->store->ops->numbers(bed->store, &before, NULL));
+    const char *id = driver_bed_create(bed, "pure");
+    assert_true(bed->store->ops->numbers(bed->store, &after, NULL));
+    assert_int_equal(after.commit, before.commit + 1);
+    assert_string_equal(driver_bed_history(bed, id), "CREATED, RUNNING, SUCCESS");
+
+    const struct execution *execution = driver_bed_execution(bed, id);
+    assert_int_equal(execution->runs.count, 2);
+    struct log_line *lines = NULL;
+    size_t count = 0;
+    struct query query = { .sort = FIELD_COUNT, .limit = 10 };
+    struct error err = { 0 };
+    struct execution_row row;
+    assert_true(bed->reader->ops->execution_get(bed->reader, bed->arena, id, &row, &err));
+    assert_int_equal(row.live, LIVE_ENDED);
+    assert_true(logstore_search(bed->logs, bed->reader, bed->arena, row.key, &query, &lines, &count,
+                                NULL, &err));
+    assert_int_equal(count, 1);
+    assert_string_equal(lines[0].message, "hello 2");
+    assert_string_equal(lines[0].source.task_id, "b");
+}
+
+EACH_STORE(driver_orders_after_the_commit_and_takes_the_answer)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    struct order *order = driver_bed_order(bed, "a");
+    assert_non_null(order);
+    assert_int_equal(order->attempt, 1);
+    assert_string_equal(driver_bed_state(bed, id), "RUNNING");
+    driver_bed_began(bed, order);
+    driver_bed_ended(bed, order, STATE_SUCCESS);
+    assert_string_equal(driver_bed_history(bed, id), "CREATED, RUNNING, SUCCESS");
+    assert_int_equal(bed->orders_seen, 1);
+}
+
+EACH_STORE(driver_orders_again_what_was_submitted_when_it_crashed)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    driver_bed_crash(bed);
+    struct order *order = driver_bed_order(bed, "a");
+    assert_non_null(order);
+    assert_int_equal(order->attempt, 1);
+    driver_bed_ended(bed, order, STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_calls_an_attempt_lost_that_ran_when_it_crashed)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    driver_bed_began(bed, driver_bed_order(bed, "a"));
+    driver_bed_crash(bed);
+    struct order *order = driver_bed_order(bed, "a");
+    assert_non_null(order);
+    assert_int_equal(order->attempt, 2);
+    driver_bed_ended(bed, order, STATE_SUCCESS);
+    const struct execution *execution = driver_bed_execution(bed, id);
+    assert_int_equal(execution->runs.items[0]->attempts.count, 2);
+    assert_int_equal(execution->runs.items[0]->attempts.items[0].state, STATE_RESUBMITTED);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_ignores_answers_about_what_is_gone)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    struct worker_answers answers = driver_worker_answers(bed->driver);
+    const struct order *order = driver_bed_order(bed, "a");
+    answers.ended(answers.data, id, order->run_id, 7, STATE_SUCCESS, NULL, NULL, NULL, NULL, 0,
+                  NULL);
+    answers.ended(answers.data, id, "nobody", 1, STATE_SUCCESS, NULL, NULL, NULL, NULL, 0, NULL);
+    answers.ended(answers.data, "nowhere", order->run_id, 1, STATE_SUCCESS, NULL, NULL, NULL, NULL,
+                  0, NULL);
+    driver_bed_settle(bed);
+    assert_string_equal(driver_bed_state(bed, id), "RUNNING");
+}
+
+EACH_STORE(driver_finds_a_worker_that_forgot_an_attempt)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    driver_bed_began(bed, driver_bed_order(bed, "a"));
+    bed->knows_nothing = true;
+    driver_bed_advance(bed, bed->now + 2 * USEC_MIN);
+    bed->knows_nothing = false;
+    const struct execution *execution = driver_bed_execution(bed, id);
+    assert_int_equal(execution->runs.items[0]->attempts.items[0].state, STATE_RESUBMITTED);
+}
+
+EACH_STORE(driver_offers_orders_again_to_a_worker_without_room)
+{
+    driver_bed_deploy(bed, one_call);
+    bed->refuses = true;
+    const char *id = driver_bed_create(bed, "call");
+    assert_null(driver_bed_order(bed, "a"));
+    bed->refuses = false;
+    driver_bed_settle(bed);
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+/* ---- waiting ---- */
+
+EACH_STORE(driver_parks_a_pause_and_wakes_it_after_a_crash)
+{
+    driver_bed_deploy(bed, "id: paused\n"
+                           "tasks:\n"
+                           "  - {id: wait, type: Pause, pauseDuration: PT2H}\n"
+                           "  - {id: b, type: Log, message: done}\n");
+    const char *ids[5];
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        ids[i] = driver_bed_create(bed, "paused");
+    struct execution_row row;
+    assert_true(bed->reader->ops->execution_get(bed->reader, bed->arena, ids[0], &row, NULL));
+    assert_int_equal(row.live, LIVE_PARKED);
+    assert_int_equal(row.wake_at, bed_noon + 2 * USEC_HOUR);
+    assert_true(driver_counts(bed->driver).active <= 3); // the others are rows only
+
+    driver_bed_crash(bed);
+    assert_int_equal(driver_counts(bed->driver).active, 0);
+    driver_bed_advance(bed, bed_noon + 2 * USEC_HOUR - 1);
+    assert_string_equal(driver_bed_state(bed, ids[0]), "PAUSED");
+    driver_bed_advance(bed, bed_noon + 2 * USEC_HOUR);
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        assert_string_equal(driver_bed_state(bed, ids[i]), "SUCCESS");
+}
+
+EACH_STORE(driver_retries_at_the_date_of_the_retry)
+{
+    driver_bed_deploy(bed, "id: retried\n"
+                           "tasks:\n"
+                           "  - id: a\n"
+                           "    type: io.weir.test.Work\n"
+                           "    retry: {type: constant, interval: PT10M, maxAttempts: 2}\n");
+    const char *id = driver_bed_create(bed, "retried");
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_FAILED);
+    assert_string_equal(driver_bed_state(bed, id), "RETRYING");
+    assert_null(driver_bed_order(bed, "a"));
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, bed_noon + 10 * USEC_MIN);
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_history(bed, id),
+                        "CREATED, RUNNING, RETRYING, RUNNING, SUCCESS");
+}
+
+EACH_STORE(driver_makes_a_new_execution_for_a_retry_of_that_kind)
+{
+    driver_bed_deploy(bed, "id: anew\n"
+                           "tasks:\n"
+                           "  - id: a\n"
+                           "    type: io.weir.test.Work\n"
+                           "    retry: {type: constant, interval: PT1H, maxAttempts: 2, "
+                           "behavior: CREATE_NEW_EXECUTION}\n");
+    const char *id = driver_bed_create(bed, "anew");
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_FAILED);
+    assert_string_equal(driver_bed_state(bed, id), "RETRIED");
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, bed_noon + USEC_HOUR);
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "anew", &rows), 2);
+    assert_string_equal(rows[1].parent_id, id);
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, rows[1].id.text), "SUCCESS");
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, bed_noon + 3 * USEC_HOUR);
+    assert_int_equal(driver_bed_executions(bed, "anew", &rows), 2); // made once
+}
+
+EACH_STORE(driver_starts_a_scheduled_execution_at_its_date)
+{
+    driver_bed_deploy(bed, pure);
+    struct driver_request request = { .type = REQUEST_CREATE };
+    request.create = (struct create_request){ .namespace = "company.team",
+                                              .flow_id = "pure",
+                                              .schedule_at = bed_noon + USEC_DAY };
+    assert_true(driver_bed_ask(bed, &request));
+    const char *id = arena_strdup(bed->arena, request.execution.id.text);
+    assert_string_equal(driver_bed_state(bed, id), "CREATED");
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, bed_noon + USEC_DAY);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+static void ended(struct driver_request *request)
+{
+    *(bool *)request->data = true;
+}
+
+EACH_STORE(driver_answers_a_wait_when_the_execution_has_ended)
+{
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    bool is_done = false;
+    struct driver_request request = { .type = REQUEST_WAIT,
+                                      .arena = bed->arena,
+                                      .done = ended,
+                                      .data = &is_done,
+                                      .wants_row = true,
+                                      .wait_for = id };
+    assert_true(driver_submit(bed->driver, &request));
+    driver_bed_settle(bed);
+    assert_false(is_done);
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_true(is_done);
+    assert_true(request.ok);
+    assert_int_equal(request.execution.state, STATE_SUCCESS);
+    assert_int_equal(request.execution.row->runs_count, 2);
+
+    // One that has ended already is answered from the store.
+    is_done = false;
+    assert_true(driver_submit(bed->driver, &request));
+    driver_bed_settle(bed);
+    assert_true(is_done);
+    assert_int_equal(request.execution.state, STATE_SUCCESS);
+}
+
+/* ---- subflows ---- */
+
+static const char child_flow[] = "id: child\n"
+                                 "inputs: [{id: n, type: INT, defaults: 1}]\n"
+                                 "tasks:\n"
+                                 "  - {id: w, type: io.weir.test.Work}\n"
+                                 "outputs:\n"
+                                 "  - {id: n, type: INT, value: \"{{ inputs.n }}\"}\n";
+
+static const char parent_flow[] = "id: parent\n"
+                                  "tasks:\n"
+                                  "  - id: sub\n"
+                                  "    type: Subflow\n"
+                                  "    namespace: company.team\n"
+                                  "    flowId: child\n"
+                                  "    inputs: {n: 5}\n"
+                                  "    wait: true\n"
+                                  "    transmitFailed: true\n"
+                                  "  - {id: after, type: Log, message: "
+                                  "\"{{ outputs.sub.outputs.n }}\"}\n";
+
+static const char *only_child(struct driver_bed *bed)
+{
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "child", &rows), 1);
+    return rows[0].id.text;
+}
+
+EACH_STORE(driver_runs_a_subflow_and_tells_its_parent)
+{
+    driver_bed_deploy(bed, child_flow);
+    driver_bed_deploy(bed, parent_flow);
+    const char *id = driver_bed_create(bed, "parent");
+    const char *child = only_child(bed);
+    const struct execution *execution = driver_bed_execution(bed, child);
+    assert_string_equal(execution_label(execution, "system.correlationId"), id);
+    assert_string_equal(value_get_text(execution->trigger_variables, "executionId", ""), id);
+    assert_string_equal(driver_bed_state(bed, id), "RUNNING");
+    driver_bed_crash(bed);
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, child), "SUCCESS");
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+    (void)only_child(bed);
+}
+
+EACH_STORE(driver_refuses_a_subflow_that_does_not_exist)
+{
+    driver_bed_deploy(bed, parent_flow);
+    const char *id = driver_bed_create(bed, "parent");
+    assert_string_equal(driver_bed_state(bed, id), "FAILED");
+}
+
+EACH_STORE(driver_kills_children_with_their_parent)
+{
+    driver_bed_deploy(bed, child_flow);
+    driver_bed_deploy(bed, parent_flow);
+    const char *id = driver_bed_create(bed, "parent");
+    const char *child = only_child(bed);
+    struct order *order = driver_bed_order(bed, "w");
+    driver_bed_began(bed, order);
+    assert_true(driver_bed_operate(
+        bed, id, (struct operate_request){ .operation = OPERATE_KILL, .is_cascade = true }));
+    assert_int_equal(bed->cancels.count, 1);
+    assert_string_equal(bed->cancels.items[0].run_id, order->run_id);
+    driver_bed_ended(bed, order, STATE_KILLED);
+    assert_string_equal(driver_bed_state(bed, child), "KILLED");
+    assert_string_equal(driver_bed_state(bed, id), "KILLED");
+}
+
+EACH_STORE(driver_restarts_a_failed_child_with_its_parent)
+{
+    driver_bed_deploy(bed, child_flow);
+    driver_bed_deploy(bed, parent_flow);
+    const char *id = driver_bed_create(bed, "parent");
+    const char *child = only_child(bed);
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_FAILED);
+    assert_string_equal(driver_bed_state(bed, id), "FAILED");
+    assert_true(
+        driver_bed_operate(bed, id, (struct operate_request){ .operation = OPERATE_RESTART }));
+    assert_string_equal(driver_bed_state(bed, child), "RUNNING");
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+    (void)only_child(bed);
+}
+
+/* ---- operations ---- */
+
+EACH_STORE(driver_replays_an_execution_as_another)
+{
+    driver_bed_deploy(bed, pure);
+    const char *id = driver_bed_create(bed, "pure");
+    struct driver_request request = { .type = REQUEST_OPERATE };
+    request.operate = (struct operate_request){ .execution_id = id, .operation = OPERATE_REPLAY };
+    assert_true(driver_bed_ask(bed, &request));
+    const char *replay = arena_strdup(bed->arena, request.execution.id.text);
+    assert_string_not_equal(replay, id);
+    const struct execution *execution = driver_bed_execution(bed, replay);
+    assert_string_equal(execution->parent_id, id);
+    assert_string_equal(execution->original_id, id);
+    assert_string_equal(driver_bed_state(bed, replay), "SUCCESS");
+    assert_string_equal(execution_label(driver_bed_execution(bed, id), "system.replayed"), "true");
+
+    const char *value[] = { "true" };
+    struct filter filter = { .field = FIELD_LABEL,
+                             .match = MATCH_EQUAL,
+                             .key = "system.replayed",
+                             .values = value,
+                             .values_count = 1 };
+    struct query query = {
+        .filters = &filter, .filters_count = 1, .sort = FIELD_COUNT, .limit = 5
+    };
+    struct execution_row *rows = NULL;
+    size_t count = 0;
+    assert_true(bed->reader->ops->execution_search(bed->reader, bed->arena, &query, false, &rows,
+                                                   &count, NULL, NULL));
+    assert_int_equal(count, 1);
+}
+
+EACH_STORE(driver_says_what_an_operation_is_refused_for)
+{
+    driver_bed_deploy(bed, pure);
+    const char *id = driver_bed_create(bed, "pure");
+    struct driver_request request = { .type = REQUEST_OPERATE };
+    request.operate = (struct operate_request){ .execution_id = id,
+                                                .operation = OPERATE_EVENT,
+                                                .event = { .type = EVENT_RESUME } };
+    assert_false(driver_bed_ask(bed, &request));
+    assert_int_equal(request.error.code, ERR_CONFLICT);
+    request.operate.execution_id = "0000000000000000000000";
+    assert_false(driver_bed_ask(bed, &request));
+    assert_int_equal(request.error.code, ERR_NOT_FOUND);
+}
+
+EACH_STORE(driver_deletes_executions_and_gives_back_what_they_held)
+{
+    driver_bed_deploy(bed, "id: call\n"
+                           "concurrency: {limit: 1}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    const char *first = driver_bed_create(bed, "call");
+    const char *second = driver_bed_create(bed, "call");
+    assert_string_equal(driver_bed_state(bed, second), "QUEUED");
+    struct driver_request request = { .type = REQUEST_DELETE };
+    request.delete = (struct delete_request){ .ids = &first, .count = 1 };
+    assert_false(driver_bed_ask(bed, &request));
+    request.delete.non_terminated_too = true;
+    assert_true(driver_bed_ask(bed, &request));
+    assert_null(driver_bed_state(bed, first));
+    assert_string_equal(driver_bed_state(bed, second), "RUNNING");
+    struct order *late = driver_bed_order(bed, "a");
+    driver_bed_ended(bed, late, STATE_SUCCESS); // of the deleted one
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, second), "SUCCESS");
+}
+
+/* ---- concurrency ---- */
+
+EACH_STORE(driver_queues_what_exceeds_the_limit_in_order)
+{
+    driver_bed_deploy(bed, "id: call\n"
+                           "concurrency: {limit: 1}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    const char *ids[4];
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        ids[i] = driver_bed_create(bed, "call");
+        bed->now += USEC_SEC;
+    }
+    assert_string_equal(driver_bed_history(bed, ids[1]), "CREATED, QUEUED");
+    driver_bed_crash(bed);
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        assert_string_equal(driver_bed_state(bed, ids[i]), "RUNNING");
+        if (i + 1 < COUNT_OF(ids))
+            assert_string_equal(driver_bed_state(bed, ids[i + 1]), "QUEUED");
+        driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    }
+    assert_string_equal(driver_bed_history(bed, ids[3]), "CREATED, QUEUED, RUNNING, SUCCESS");
+}
+
+EACH_STORE(driver_cancels_or_fails_what_exceeds_the_limit_if_told_so)
+{
+    driver_bed_deploy(bed, "id: cancel\n"
+                           "concurrency: {limit: 1, behavior: CANCEL}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    driver_bed_deploy(bed, "id: fail\n"
+                           "concurrency: {limit: 1, behavior: FAIL}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    (void)driver_bed_create(bed, "cancel");
+    (void)driver_bed_create(bed, "fail");
+    assert_string_equal(driver_bed_history(bed, driver_bed_create(bed, "cancel")),
+                        "CREATED, CANCELLED");
+    assert_string_equal(driver_bed_history(bed, driver_bed_create(bed, "fail")), "CREATED, FAILED");
+}
+
+EACH_STORE(driver_lets_the_queue_go_when_the_limit_is_lifted)
+{
+    driver_bed_deploy(bed, "id: call\n"
+                           "concurrency: {limit: 1}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    const char *ids[3];
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        ids[i] = driver_bed_create(bed, "call");
+    assert_string_equal(driver_bed_state(bed, ids[2]), "QUEUED");
+    driver_bed_deploy(bed, "id: call\ntasks: [{id: a, type: io.weir.test.Work}]\n");
+    assert_string_equal(driver_bed_state(bed, ids[1]), "RUNNING");
+    assert_string_equal(driver_bed_state(bed, ids[2]), "RUNNING");
+}
+
+EACH_STORE(driver_takes_a_killed_execution_out_of_the_queue)
+{
+    driver_bed_deploy(bed, "id: call\n"
+                           "concurrency: {limit: 1}\n"
+                           "tasks: [{id: a, type: io.weir.test.Work}]\n");
+    const char *first = driver_bed_create(bed, "call");
+    const char *second = driver_bed_create(bed, "call");
+    assert_true(
+        driver_bed_operate(bed, second, (struct operate_request){ .operation = OPERATE_KILL }));
+    assert_string_equal(driver_bed_history(bed, second), "CREATED, QUEUED, KILLING, KILLED");
+    const char *third = driver_bed_create(bed, "call");
+    assert_true(driver_bed_operate(
+        bed, third,
+        (struct operate_request){ .operation = OPERATE_UNQUEUE, .state = STATE_RUNNING }));
+    assert_string_equal(driver_bed_state(bed, third), "RUNNING");
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, first), "SUCCESS");
+    // Two slots were taken; one is free again, and still none is left for a fourth.
+    const char *fourth = driver_bed_create(bed, "call");
+    assert_string_equal(driver_bed_state(bed, fourth), "QUEUED");
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, fourth), "RUNNING");
+}
+
+/* ---- flows ---- */
+
+EACH_STORE(driver_numbers_revisions_and_leaves_equal_flows_alone)
+{
+    assert_int_equal(driver_bed_deploy(bed, pure), 1);
+    assert_int_equal(driver_bed_deploy(bed, pure), 1);
+    assert_int_equal(driver_bed_deploy(bed, "id: pure\n"
+                                            "tasks: [{id: a, type: Log, message: x}]\n"),
+                     2);
+    const char *id = driver_bed_create(bed, "pure");
+    assert_int_equal(driver_bed_execution(bed, id)->flow_revision, 2);
+    assert_true(driver_bed_delete_flow(bed, "pure"));
+    struct driver_request request = { .type = REQUEST_CREATE };
+    request.create = (struct create_request){ .namespace = "company.team", .flow_id = "pure" };
+    assert_false(driver_bed_ask(bed, &request));
+    assert_int_equal(request.error.code, ERR_NOT_FOUND);
+    assert_int_equal(driver_bed_deploy(bed, pure), 4);
+}
+
+EACH_STORE(driver_applies_a_batch_as_a_whole_or_not_at_all)
+{
+    driver_bed_deploy(bed, pure);
+    struct flow_change flows[] = {
+        { .namespace = "company.team",
+          .id = "one",
+          .source = "id: one",
+          .source_length = 7,
+          .digest = "d1" },
+        { .namespace = "company.team",
+          .id = "pure",
+          .source = "id: pure",
+          .source_length = 8,
+          .digest = "d2",
+          .mode = CHANGE_NEW },
+    };
+    struct kv_change kv = {
+        .row = { .namespace = "company.team", .key = "k", .type = "STRING", .value = "\"v\"" }
+    };
+    struct driver_request request = { .type = REQUEST_CHANGE };
+    request.change.flows = flows;
+    request.change.flows_count = 2;
+    request.change.kv = &kv;
+    request.change.kv_count = 1;
+    assert_false(driver_bed_ask(bed, &request));
+    assert_int_equal(request.error.code, ERR_CONFLICT);
+    assert_int_equal(request.change.failed, 1);
+    struct flow_row row;
+    struct kv_row kv_row;
+    assert_false(bed->reader->ops->flow_get(bed->reader, bed->arena, "company.team", "one", 0,
+                                            false, &row, NULL));
+    assert_false(
+        bed->reader->ops->kv_get(bed->reader, bed->arena, "company.team", "k", &kv_row, NULL));
+
+    flows[1].mode = CHANGE_EXISTING;
+    assert_true(driver_bed_ask(bed, &request));
+    assert_int_equal(flows[1].result.revision, 2);
+    assert_true(
+        bed->reader->ops->kv_get(bed->reader, bed->arena, "company.team", "k", &kv_row, NULL));
+    assert_int_equal(kv_row.revision, 1);
+    assert_int_equal(kv_row.expires_at, USEC_NEVER);
+}
+
+EACH_STORE(driver_counts_revisions_of_a_key_within_one_turn)
+{
+    struct kv_change items[3];
+    struct driver_request requests[3];
+    bool done[3] = { false };
+    for (size_t i = 0; i < 3; i++) {
+        items[i] = (struct kv_change){
+            .mode = i == 2 ? CHANGE_NEW : CHANGE_ANY,
+            .row = { .namespace = "n", .key = "k", .type = "NUMBER", .value = "1" }
+        };
+        requests[i] = (struct driver_request){
+            .type = REQUEST_CHANGE, .arena = bed->arena, .done = ended, .data = &done[i]
+        };
+        requests[i].change.kv = &items[i];
+        requests[i].change.kv_count = 1;
+        assert_true(driver_submit(bed->driver, &requests[i]));
+    }
+    driver_bed_settle(bed);
+    assert_true(done[0] && done[1] && done[2]);
+    assert_int_equal(items[0].result.revision, 1);
+    assert_int_equal(items[1].result.revision, 2);
+    assert_false(requests[2].ok);
+    assert_int_equal(requests[2].error.code, ERR_CONFLICT);
+}
+
+/* ---- retention ---- */
+
+static void driver_forgets_executions_after_their_time(void **state)
+{
+    (void)state;
+    struct driver_bed bed;
+    driver_bed_open(&bed, database());
+    driver_bed_deploy(&bed, pure);
+    driver_bed_deploy(&bed, one_call);
+    const char *old = driver_bed_create(&bed, "pure");
+    const char *running = driver_bed_create(&bed, "call");
+    driver_bed_kill(&bed);
+    bed.retention = USEC_DAY;
+    driver_bed_start(&bed);
+    driver_bed_advance(&bed, bed_noon + USEC_DAY - USEC_HOUR);
+    assert_non_null(driver_bed_state(&bed, old));
+    driver_bed_advance(&bed, bed_noon + USEC_DAY + 3 * USEC_MIN);
+    assert_null(driver_bed_state(&bed, old));
+    assert_string_equal(driver_bed_state(&bed, running), "RUNNING");
+    driver_bed_close(&bed);
+}
+
+/* ---- noticing ---- */
+
+static void notice(void *data, const struct execution_notice *seen)
+{
+    struct buf *text = data;
+    buf_printf(text, "%s%s ", states[seen->state].name, seen->fully_ended ? "." : "");
+}
+
+EACH_STORE(driver_tells_watches_once_per_commit)
+{
+    struct buf all = { 0 };
+    struct buf one = { 0 };
+    driver_bed_deploy(bed, one_call);
+    driver_bed_deploy(bed, pure);
+    struct driver_watch *watch = driver_watch(bed->driver, NULL, notice, &all);
+    const char *id = driver_bed_create(bed, "call");
+    struct driver_watch *own = driver_watch(bed->driver, id, notice, &one);
+    (void)driver_bed_create(bed, "pure");
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
+    assert_string_equal(buf_text(&all), "RUNNING SUCCESS. SUCCESS. ");
+    assert_string_equal(buf_text(&one), "SUCCESS. ");
+    driver_unwatch(bed->driver, watch);
+    driver_unwatch(bed->driver, own);
+    (void)driver_bed_create(bed, "pure");
+    assert_string_equal(buf_text(&one), "SUCCESS. ");
+    buf_free(&all);
+    buf_free(&one);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(driver_creates_and_ends_a_pure_execution_in_one_commit),
+    cmocka_unit_test(driver_orders_after_the_commit_and_takes_the_answer),
+    cmocka_unit_test(driver_orders_again_what_was_submitted_when_it_crashed),
+    cmocka_unit_test(driver_calls_an_attempt_lost_that_ran_when_it_crashed),
+    cmocka_unit_test(driver_ignores_answers_about_what_is_gone),
+    cmocka_unit_test(driver_finds_a_worker_that_forgot_an_attempt),
+    cmocka_unit_test(driver_offers_orders_again_to_a_worker_without_room),
+    cmocka_unit_test(driver_parks_a_pause_and_wakes_it_after_a_crash),
+    cmocka_unit_test(driver_retries_at_the_date_of_the_retry),
+    cmocka_unit_test(driver_makes_a_new_execution_for_a_retry_of_that_kind),
+    cmocka_unit_test(driver_starts_a_scheduled_execution_at_its_date),
+    cmocka_unit_test(driver_answers_a_wait_when_the_execution_has_ended),
+    cmocka_unit_test(driver_runs_a_subflow_and_tells_its_parent),
+    cmocka_unit_test(driver_refuses_a_subflow_that_does_not_exist),
+    cmocka_unit_test(driver_kills_children_with_their_parent),
+    cmocka_unit_test(driver_restarts_a_failed_child_with_its_parent),
+    cmocka_unit_test(driver_replays_an_execution_as_another),
+    cmocka_unit_test(driver_says_what_an_operation_is_refused_for),
+    cmocka_unit_test(driver_deletes_executions_and_gives_back_what_they_held),
+    cmocka_unit_test(driver_queues_what_exceeds_the_limit_in_order),
+    cmocka_unit_test(driver_cancels_or_fails_what_exceeds_the_limit_if_told_so),
+    cmocka_unit_test(driver_lets_the_queue_go_when_the_limit_is_lifted),
+    cmocka_unit_test(driver_takes_a_killed_execution_out_of_the_queue),
+    cmocka_unit_test(driver_numbers_revisions_and_leaves_equal_flows_alone),
+    cmocka_unit_test(driver_applies_a_batch_as_a_whole_or_not_at_all),
+    cmocka_unit_test(driver_counts_revisions_of_a_key_within_one_turn),
+    cmocka_unit_test(driver_forgets_executions_after_their_time),
+    cmocka_unit_test(driver_tells_watches_once_per_commit),
+};
+TEST_GROUP(driver, tests)
