@@ -216,8 +216,7 @@ static bool store_part(struct changes *changes,
     if (part->bytes != NULL) {
         ok = storage->ops->put_bytes(storage, content, part->bytes, part->length, 0, err);
     } else {
-        const char *local = arena_printf(call->arena, "/proc/self/fd/%d", part->fd);
-        ok = storage->ops->put_file(storage, content, local, 0, err);
+        ok = storage->ops->put_open(storage, content, part->fd, 0, err);
     }
     if (ok)
         add_file(changes, path, content, digest, part->length);

@@ -172,8 +172,7 @@ bool form_store(struct call *call, const struct form *form, struct error *err)
             ok = storage->ops->put_bytes(storage, upload->path, upload->part->bytes,
                                          upload->part->length, 0, err);
         } else {
-            const char *local = arena_printf(call->arena, "/proc/self/fd/%d", upload->part->fd);
-            ok = storage->ops->put_file(storage, upload->path, local, 0, err);
+            ok = storage->ops->put_open(storage, upload->path, upload->part->fd, 0, err);
         }
         if (!ok) {
             discard(call, form, i);

@@ -37,6 +37,8 @@ struct storage_ops {
     /* Stores a local file. Replaces atomically; durable on return unless STORAGE_LATER. */
     bool (*put_file)(
         struct storage *, const char *path, const char *local, unsigned flags, struct error *);
+    /* As put_file() for an open file without a name (an upload on disk), from its start. */
+    bool (*put_open)(struct storage *, const char *path, int fd, unsigned flags, struct error *);
     bool (*put_bytes)(struct storage *,
                       const char *path,
                       const void *bytes,

@@ -170,6 +170,22 @@ static bool local_put_bytes(struct storage *storage,
     return publish(local, fd, name, path, flags, err);
 }
 
+/* Copies an open file, from where it stands, into the storage. */
+static bool copy_in(
+    struct storage_local *local, const char *path, int from, unsigned flags, struct error *err)
+{
+    char name[32];
+    AUTO_FD int to = create_incoming(local, name, sizeof(name), err);
+    if (to < 0)
+        return false;
+    size_t bytes = 0;
+    if (!fs_copy(from, to, path, SIZE_MAX, &bytes, err)) {
+        (void)unlinkat(local->incoming, name, 0);
+        return false;
+    }
+    return publish(local, to, name, path, flags, err);
+}
+
 static bool local_put_file(struct storage *storage,
                            const char *path,
                            const char *source,
@@ -197,19 +213,21 @@ static bool local_put_file(struct storage *storage,
             return publish(local, from, name, path, flags, err);
         }
     }
-    AUTO_FD int to = create_incoming(local, name, sizeof(name), err);
-    if (to < 0)
-        return false;
-    size_t bytes = 0;
-    if (!fs_copy(from, to, path, SIZE_MAX, &bytes, err)) {
-        (void)unlinkat(local->incoming, name, 0);
-        return false;
-    }
-    if (!publish(local, to, name, path, flags, err))
+    if (!copy_in(local, path, from, flags, err))
         return false;
     if ((flags & STORAGE_CONSUME) != 0)
         (void)unlink(source);
     return true;
+}
+
+static bool local_put_open(
+    struct storage *storage, const char *path, int fd, unsigned flags, struct error *err)
+{
+    if (!storage_path_check(path, err))
+        return false;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return fs_error(err, errno, "read", path);
+    return copy_in(local_of(storage), path, fd, flags, err);
 }
 
 static bool local_sync(struct storage *storage,
@@ -453,6 +471,7 @@ static void local_free(struct storage *storage)
 static const struct storage_ops local_ops = {
     .name = "local",
     .put_file = local_put_file,
+    .put_open = local_put_open,
     .put_bytes = local_put_bytes,
     .sync = local_sync,
     .open = local_open,

@@ -323,41 +323,56 @@ static bool put_parts(struct storage_s3 *s3, const char *key, int fd, off_t size
     return ok;
 }
 
+/* An open regular file, from its start. */
+static bool put_fd(
+    struct storage_s3 *s3, const char *path, int fd, const char *name, struct error *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return fs_error(err, errno, "read", name);
+    if (!S_ISREG(info.st_mode))
+        return error_set(err, ERR_INVALID, "'%s' is not a file", name);
+
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    const char *key = key_of(s3, arena, path);
+    if (info.st_size == 0)
+        return put_small(s3, key, "", 0, err);
+    if (info.st_size > PART_BYTES)
+        return put_parts(s3, key, fd, info.st_size, err);
+    struct call call = {
+        .method = "PUT", .key = key, .from_fd = true, .fd = fd, .length = (size_t)info.st_size
+    };
+    struct http_response response;
+    return s3_call(s3, arena, &call, &response, err);
+}
+
+static bool s3_put_open(
+    struct storage *storage, const char *path, int fd, unsigned flags, struct error *err)
+{
+    (void)flags; // what is stored is durable
+    if (!storage_path_check(path, err))
+        return false;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return fs_error(err, errno, "read", path);
+    return put_fd(s3_of(storage), path, fd, path, err);
+}
+
 static bool s3_put_file(struct storage *storage,
                         const char *path,
                         const char *source,
                         unsigned flags,
                         struct error *err)
 {
-    struct storage_s3 *s3 = s3_of(storage);
     if (!storage_path_check(path, err))
         return false;
     AUTO_FD int fd = open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return fs_error(err, errno, "open", source);
-    struct stat info;
-    if (fstat(fd, &info) != 0)
-        return fs_error(err, errno, "read", source);
-    if (!S_ISREG(info.st_mode))
-        return error_set(err, ERR_INVALID, "'%s' is not a file", source);
-
-    AUTO(arena_freep) struct arena *arena = arena_new();
-    const char *key = key_of(s3, arena, path);
-    bool ok;
-    if (info.st_size == 0) {
-        ok = put_small(s3, key, "", 0, err);
-    } else if (info.st_size > PART_BYTES) {
-        ok = put_parts(s3, key, fd, info.st_size, err);
-    } else {
-        struct call call = {
-            .method = "PUT", .key = key, .from_fd = true, .fd = fd, .length = (size_t)info.st_size
-        };
-        struct http_response response;
-        ok = s3_call(s3, arena, &call, &response, err);
-    }
-    if (ok && (flags & STORAGE_CONSUME) != 0)
+    if (!put_fd(s3_of(storage), path, fd, source, err))
+        return false;
+    if ((flags & STORAGE_CONSUME) != 0)
         (void)unlink(source); // of a folder that goes anyway
-    return ok;
+    return true;
 }
 
 static bool s3_sync(struct storage *storage,
@@ -805,6 +820,7 @@ static void s3_free(struct storage *storage)
 static const struct storage_ops s3_ops = {
     .name = "s3",
     .put_file = s3_put_file,
+    .put_open = s3_put_open,
     .put_bytes = s3_put_bytes,
     .sync = s3_sync,
     .open = s3_open,

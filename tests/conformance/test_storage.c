@@ -121,6 +121,17 @@ static void a_file_is_stored_and_kept_or_consumed(void **state)
     assert_text("file/kept", "one");
 }
 
+static void an_open_file_without_a_name_is_stored_from_its_start(void **state)
+{
+    (void)state;
+    AUTO_FREE char *path = local_file("nameless", "whole content");
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(lseek(fd, 6, SEEK_SET), 6);
+    ASSERT_OK(storage->ops->put_open(storage, "file/nameless", fd, 0, &failure));
+    assert_text("file/nameless", "whole content");
+}
+
 static void a_consumed_file_with_a_second_name_is_copied(void **state)
 {
     (void)state;
@@ -375,6 +386,7 @@ static void paths_that_leave_the_root_are_refused(void **state)
     } while (0)
         REFUSED(ops->put_bytes(storage, path, "x", 1, 0, &failure));
         REFUSED(ops->put_file(storage, path, file, 0, &failure));
+        REFUSED(ops->put_open(storage, path, STDIN_FILENO, 0, &failure));
         REFUSED(ops->get_bytes(storage, arena, path, 10, &bytes, &length, &failure));
         REFUSED(ops->get_file(storage, path, file, &failure));
         REFUSED(ops->open(storage, path, &failure) >= 0);
@@ -434,6 +446,7 @@ static const struct CMUnitTest suite[] = {
     cmocka_unit_test(bytes_come_back_as_they_were_put),
     cmocka_unit_test(names_with_unusual_characters_work),
     cmocka_unit_test(a_file_is_stored_and_kept_or_consumed),
+    cmocka_unit_test(an_open_file_without_a_name_is_stored_from_its_start),
     cmocka_unit_test(a_consumed_file_with_a_second_name_is_copied),
     cmocka_unit_test(what_is_put_for_later_is_readable_and_can_be_made_durable),
     cmocka_unit_test(a_file_is_read_through_a_descriptor),

@@ -33,7 +33,7 @@ tasks:
     message: ["{{ outputs.say.value }}", "second line"]
 """
 
-PAUSE = """id: pause
+PAUSE = """id: asking
 namespace: company.team
 tasks:
   - id: ask
@@ -144,14 +144,14 @@ def test_many_starts_wait_at_once_without_a_thread_each(weir):
     answers = []
 
     def start():
-        answers.append(weir.api("POST", f"executions/{NAMESPACE}/pause", params={"wait": "true"}).json())
+        answers.append(weir.api("POST", f"executions/{NAMESPACE}/asking", params={"wait": "true"}).json())
 
     threads = [threading.Thread(target=start) for _ in range(40)]
     for thread in threads:
         thread.start()
 
     def all_paused():
-        found = weir.executions(flowId="pause", state="PAUSED")
+        found = weir.executions(flowId="asking", state="PAUSED")
         return found if len(found) == 40 else None
     for execution in eventually(all_paused, "40 executions are paused"):
         made.append(execution["id"])
@@ -240,7 +240,7 @@ def events_of(answer):
 
 
 def test_following_sends_start_progress_and_end(weir):
-    made = weir.execute(NAMESPACE, "pause")
+    made = weir.execute(NAMESPACE, "asking")
     weir_url = f"{weir.url}/api/v1/main/executions/{made['id']}/follow"
     with requests.get(weir_url, stream=True, timeout=60) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
@@ -317,7 +317,7 @@ def test_replay_makes_a_new_execution(weir):
 
 
 def test_pause_and_resume_ask_for_inputs(weir):
-    made = weir.execute(NAMESPACE, "pause")
+    made = weir.execute(NAMESPACE, "asking")
     eventually(lambda: weir.execution(made["id"])["state"]["current"] == "PAUSED", "paused")
     bad = weir.api("POST", f"executions/{made['id']}/resume")
     assert bad.status_code == 422 and "Missing required input:reason" in bad.json()["message"]
@@ -331,13 +331,13 @@ def test_pause_and_resume_ask_for_inputs(weir):
 
 
 def test_killing_answers_at_once_and_ends_killed(weir):
-    made = weir.execute(NAMESPACE, "pause")
+    made = weir.execute(NAMESPACE, "asking")
     eventually(lambda: weir.execution(made["id"])["state"]["current"] == "PAUSED", "paused")
     assert weir.api("DELETE", f"executions/{made['id']}/kill").status_code == 202
     assert weir.ended(made["id"])["state"]["current"] == "KILLED"
     assert weir.api("DELETE", f"executions/{made['id']}/kill",
                     params={"isOnKillCascade": "false"}).status_code == 409
-    newer = weir.execute(NAMESPACE, "pause")
+    newer = weir.execute(NAMESPACE, "asking")
     eventually(lambda: weir.execution(newer["id"])["state"]["current"] == "PAUSED", "paused")
     answer = weir.api("DELETE", f"executions/{newer['id']}/actions/kill")
     assert answer.status_code == 200 and answer.json()["id"] == newer["id"]
