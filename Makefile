@@ -107,6 +107,7 @@ $(BUILD)/scenarios: $(BUILD)/tests/scenarios/run.o $(BUILD)/tests/support/engine
 
 scenarios: $(BUILD)/scenarios ## Conversations with the engine (SCENARIO=part of a name)
 	$(Q)SCENARIO="$(SCENARIO)" $(BUILD)/scenarios $(sort $(wildcard tests/scenarios/*.txt))
+	$(Q)RESTORE=1 SCENARIO="$(SCENARIO)" $(BUILD)/scenarios $(sort $(wildcard tests/scenarios/*.txt))
 .PHONY: scenarios
 -include $(BUILD)/tests/scenarios/run.d
 
@@ -155,6 +156,14 @@ crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)
 
 crash-short: $(BUILD)/weir
 	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
+
+$(BUILD)/bench/engine: bench/engine.c $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench-engine: $(BUILD)/bench/engine ## Cost of engine steps (ROUNDS=5)
+	$(Q)$(BUILD)/bench/engine $(if $(JSON),--json) $(ROUNDS)
+.PHONY: bench-engine
 
 $(BUILD)/bench/load: bench/load.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "core/value.h"
 
@@ -179,15 +180,6 @@ static void open_items(struct scope *scope, struct arena *arena, struct task_run
     }
 }
 
-static const struct task *entry_named(const struct task_list *list, const char *id)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (str_eq(list->items[i]->id, id))
-            return list->items[i];
-    }
-    return NULL;
-}
-
 /* Dependencies on tasks that are disabled or not there count as fulfilled. */
 static void open_dag(struct scope *scope, struct arena *arena, struct task_run *first_run)
 {
@@ -203,6 +195,9 @@ static void open_dag(struct scope *scope, struct arena *arena, struct task_run *
         if (entry != SIZE_MAX)
             ended[entry] = states[run->state.current].is_terminal;
     }
+    struct map by_id = { 0 };
+    for (uint32_t i = 0; i < count; i++)
+        (void)map_put(&by_id, list->items[i]->id, list->items[i]);
     // Counted first, then filled: starts[i + 2] ends up as the beginning of i + 1.
     VEC(struct {
         uint32_t on;
@@ -212,7 +207,8 @@ static void open_dag(struct scope *scope, struct arena *arena, struct task_run *
     for (uint32_t i = 0; i < count; i++) {
         const struct value *ids = list->items[i]->depends_on;
         for (size_t k = 0; k < value_count(ids); k++) {
-            const struct task *on = entry_named(list, value_cstr(value_item(ids, k)));
+            const char *id = value_cstr(value_item(ids, k));
+            const struct task *on = id == NULL ? NULL : map_find(&by_id, id);
             if (on == NULL || on->list_at == i)
                 continue;
             dag->starts[on->list_at + 1]++;
@@ -221,6 +217,7 @@ static void open_dag(struct scope *scope, struct arena *arena, struct task_run *
             pairs.items[pairs.count - 1].entry = i;
         }
     }
+    map_free(&by_id);
     for (uint32_t i = 0; i < count; i++)
         dag->starts[i + 1] += dag->starts[i];
     dag->dependents = ARENA_ARRAY(arena, pairs.count + 1, uint32_t);
