@@ -135,22 +135,25 @@ static bool read_batches(struct engine *engine,
 
 /*
  * memo: batches (while some are to be created), attempt (in which the children were created: their
- * ids derive from it), restarts (failed ones go on instead), wait, transmit.
+ * ids derive from it), restarts (failed ones go on instead), wait, transmit. What holds expressions
+ * is rendered for each batch.
  */
 static bool start(struct engine *engine, struct task_run *run, struct error *err)
 {
-    struct child_only *bound = ARENA_NEW(engine->scratch, struct child_only);
+    const struct value *doc = run->task->doc;
     const struct value *batches = NULL;
-    if (!engine_bind(engine, run, bound, err) || !read_batches(engine, run, &batches, err))
+    if (!read_batches(engine, run, &batches, err))
         return false;
+    bool is_new = str_eq(value_get_text(doc, "restartBehavior", NULL), "NEW_EXECUTION");
     bool restarts = run->iterations != NULL && run->iterations->total == value_count(batches) &&
-                    child_is_restart(engine, run, bound->child.restart);
+                    child_is_restart(engine, run, is_new ? RESTART_NEW : RESTART_FAILED);
     int64_t attempt = restarts ? value_get_int(run->memo, "attempt", 1) : run_attempt(run);
     run->memo = NULL;
     engine_put_memo(engine, run, "attempt", value_int(engine->scratch, attempt));
     engine_put_memo(engine, run, "restarts", value_bool(restarts));
-    engine_put_memo(engine, run, "wait", value_bool(bound->child.wait));
-    engine_put_memo(engine, run, "transmit", value_bool(bound->child.transmit_failed));
+    engine_put_memo(engine, run, "wait", value_bool(value_get_bool(doc, "wait", true)));
+    engine_put_memo(engine, run, "transmit",
+                    value_bool(value_get_bool(doc, "transmitFailed", true)));
     if (restarts)
         return true;
     engine_put_memo(engine, run, "batches", batches);

@@ -484,7 +484,8 @@ struct execution *engine_replay(const struct execution *source,
             run->iterations = NULL;
             run->memo = NULL;
         }
-        run_again(copy, run, at);
+        if (run->state.current != STATE_RUNNING || begins_anew(run))
+            run_again(copy, run, at);
     }
     restart_open(copy, at);
     sweep_copy(copy);

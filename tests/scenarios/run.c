@@ -22,7 +22,7 @@
  *     lost TASK
  *     remote TASK ID DURATION       a remote job runs; poll it later
  *     answer TASK|- FUNCTION JSON JSON|error TEXT    arguments, and the answer to an effect
- *     child TASK created|changed STATE|ended STATE [JSON]|refused TEXT      [#N iteration]
+ *     child TASK [#N] created|changed STATE|ended STATE [JSON]|refused TEXT
  *     wait DURATION                 moves the clock, timers go off
  *     kill [cascade] | pause | resume [JSON] | decide WORD [COMMENT] | restart | force-run
  *     change TASK STATE | status STATE | unqueue STATE | labels JSON | release [JSON]
@@ -349,7 +349,6 @@ static void do_answer(struct scenario *scenario, const char *rest)
 static void do_child(struct scenario *scenario, const char *rest)
 {
     const struct task_run *run = need_run(scenario, word(scenario, &rest));
-    const char *what = word(scenario, &rest);
     struct event event = { .iteration = -1 };
     if (run == NULL)
         return;
@@ -359,6 +358,7 @@ static void do_child(struct scenario *scenario, const char *rest)
         event.iteration = strtoll(word(scenario, &rest) + 1, NULL, 10);
         event.child_id = arena_printf(scenario->arena, "child-%lld", (long long)event.iteration);
     }
+    const char *what = word(scenario, &rest);
     if (str_eq(what, "refused")) {
         event.type = EVENT_CHILD_REFUSED;
         event.message = rest;
@@ -406,6 +406,7 @@ static void do_decide(struct scenario *scenario, const char *rest)
 static void do_restart(struct scenario *scenario, const char *rest)
 {
     (void)rest;
+    scenario->bed->ended = 0;
     step(scenario, (struct event){ .type = EVENT_RESTART });
 }
 
@@ -417,6 +418,7 @@ static void do_force_run(struct scenario *scenario, const char *rest)
 
 static void do_change(struct scenario *scenario, const char *rest)
 {
+    scenario->bed->ended = 0;
     const struct task_run *run = need_run(scenario, word(scenario, &rest));
     enum state state = state_of(scenario, word(scenario, &rest));
     if (run != NULL)
