@@ -157,7 +157,7 @@ void trigger_register(struct trigger_state *state,
     state->updated_at = now;
     state->backfill = (struct backfill){ 0 };
     if (spec->kind == SPEC_POLLING)
-        state->next_at = now; // the first evaluation is due at once
+        state->next_at = now + 1; // at once, but behind the commit that stores the flow
     else
         state->next_at = is_schedule(spec) ? stored(schedule_find(spec, test, now)) : 0;
     if (state->disabled || state->is_off)

@@ -31,6 +31,7 @@ struct driver_bed {
     VEC(struct order *) orders; /* not answered yet */
     VEC(struct bed_cancel) cancels;
     size_t orders_seen;
+    uint64_t starts;
     bool refuses;       /* the worker has no room */
     bool knows_nothing; /* the worker has lost all attempts */
     usec_t retention;
