@@ -232,6 +232,7 @@ static bool open_driver(struct server *server, const struct config *config, stru
         .recover_missed = recover_of(config),
         .retention = config_duration(config, "retention"),
         .inbox_max = (size_t)config_int(config, "limits.inbox"),
+        .linger = 5 * USEC_MSEC,
     };
     runtime->driver = driver_new(&options, err);
     if (runtime->driver == NULL)

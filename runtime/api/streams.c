@@ -92,7 +92,16 @@ struct streams {
     size_t count;
     bool is_ended;
     bool is_stopping;
+    bool is_idle; /* the ticker has nothing to look after and waits to be woken */
 };
+
+/* Under streams.lock: there is something to look after. A ticker that ticks needs no call. */
+static void wake_ticker(struct streams *streams)
+{
+    if (streams->is_idle)
+        (void)pthread_cond_signal(&streams->wake);
+    streams->is_idle = false;
+}
 
 /* ---- events ---- */
 
@@ -220,7 +229,7 @@ static struct stream *stream_open(struct call *call, const struct execution_row 
     (void)pthread_mutex_lock(&streams->lock);
     list_push(&streams->open, &stream->link);
     stream->is_broken = streams->is_ended; // it was not in the list when all were ended
-    (void)pthread_cond_signal(&streams->wake);
+    wake_ticker(streams);
     (void)pthread_mutex_unlock(&streams->lock);
     return stream;
 }
@@ -521,7 +530,7 @@ void call_hold(struct call *call, void (*next)(struct call *call))
 
     (void)pthread_mutex_lock(&streams->lock);
     list_push(&streams->held, &hold->link);
-    (void)pthread_cond_signal(&streams->wake);
+    wake_ticker(streams);
     (void)pthread_mutex_unlock(&streams->lock);
     if (driver_submit(call->api->config.driver, &hold->request))
         return;
@@ -591,6 +600,7 @@ static void *ticker_main(void *context)
     (void)pthread_mutex_lock(&streams->lock);
     while (!streams->is_stopping) {
         if (list_is_empty(&streams->open) && list_is_empty(&streams->held)) {
+            streams->is_idle = true;
             (void)pthread_cond_wait(&streams->wake, &streams->lock);
             continue;
         }

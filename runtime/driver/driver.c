@@ -210,12 +210,24 @@ static struct driver_request *request_of(void *item)
     return (struct driver_request *)((uintptr_t)item & ~(uintptr_t)1U);
 }
 
+/*
+ * That an attempt has started is news nobody was promised: a commit of its own would make the next
+ * step of a short task wait for the disk. It is stored with what comes next, or soon.
+ */
+static bool may_linger(const struct message *message)
+{
+    return message->type == MESSAGE_EVENT && message->event.type == EVENT_RUN_STARTED;
+}
+
 static void handle_item(struct driver *driver, void *item)
 {
-    if (is_request(item))
+    if (is_request(item)) {
+        driver->presses = true;
         requests_handle(driver, request_of(item));
-    else
+    } else {
+        driver->presses |= !may_linger(item);
         handle_message(driver, item);
+    }
 }
 
 /* Answers without a commit: nothing was done. */
@@ -560,6 +572,7 @@ static bool try_commit(struct driver *driver)
 
 static void finish_turn(struct driver *driver)
 {
+    driver->lingers_until = 0;
     collect(driver);
     if (!commit_is_empty(&driver->commit)) {
         driver->commit.number = ++driver->numbers.commit;
@@ -604,11 +617,27 @@ static void step_all(struct driver *driver)
         step_pending(driver, LIST_OWNER(link, struct pending, link));
 }
 
-static bool has_work(const struct driver *driver)
+/* What a turn has to look at, whether or not messages came. */
+static bool has_left(const struct driver *driver)
 {
     return !list_is_empty(&driver->later) || !list_is_empty(&driver->pending) ||
-           !list_is_empty(&driver->touched) || driver->held.count > 0 ||
-           driver->releases.count > 0 || driver->refines.count > 0;
+           driver->held.count > 0 || driver->releases.count > 0 || driver->refines.count > 0;
+}
+
+static bool has_work(const struct driver *driver)
+{
+    return has_left(driver) || (driver->lingers_until == 0 && !list_is_empty(&driver->touched));
+}
+
+/* May everything of this turn wait for the next? Then it waits, until a set time. */
+static bool lingers(struct driver *driver)
+{
+    if (driver->config.linger == 0 || driver->presses || has_left(driver) ||
+        driver->effects.count > 0 || driver->answered != NULL)
+        return false;
+    if (driver->lingers_until == 0)
+        driver->lingers_until = driver->now + driver->config.linger;
+    return driver->now < driver->lingers_until;
 }
 
 /* Keeps what cannot be handled now for the next turn, in order. */
@@ -663,7 +692,9 @@ static bool take_turn(struct driver *driver, void **items, size_t count)
 {
     driver->now = driver->config.now(driver->config.now_data);
     usec_t started = clock_monotonic();
-    bool did = count > 0 || has_work(driver);
+    bool is_late = driver->lingers_until != 0 && driver->lingers_until <= driver->now;
+    bool did = count > 0 || is_late || has_work(driver);
+    driver->presses = is_late || has_work(driver);
     bool ok = take_left(driver);
     if (!ok)
         hold_items(driver, items, count);
@@ -679,11 +710,11 @@ static bool take_turn(struct driver *driver, void **items, size_t count)
     if (ok && wheel_next(driver->wheel) <= driver->now) {
         timers_due(driver);
         step_all(driver);
-        did = true;
+        driver->presses = did = true;
     }
     if (ok)
         orders_retry(driver);
-    if (ok && did)
+    if (ok && did && !lingers(driver))
         finish_turn(driver);
     return did;
 }
@@ -741,7 +772,9 @@ usec_t driver_next(struct driver *driver)
         return driver->commit_retry_at;
     if (has_work(driver) || driver->refused.count > 0)
         return driver->now;
-    return wheel_next(driver->wheel);
+    usec_t next = wheel_next(driver->wheel);
+    bool is_sooner = driver->lingers_until != 0 && driver->lingers_until < next;
+    return is_sooner ? driver->lingers_until : next;
 }
 
 /* Waits for messages or the next timer, then takes a turn. */

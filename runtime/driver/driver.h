@@ -51,12 +51,13 @@ struct driver_config {
     const char *zone; /* [UTC] */
     const char *name; /* of this server, for leases and origins ["weir"] */
     enum recover_missed recover_missed;
-    usec_t retention;          /* [0: keep] ended executions older than this are purged */
-    size_t inbox_max;          /* [65536] requests and answers waiting; full: ERR_LIMIT (503) */
-    size_t turn_events;        /* [2048] events per turn */
-    usec_t turn_time;          /* [10 ms] after which a turn commits */
-    size_t parked_after;       /* [0] live executions kept though parked, as a cache */
-    usec_t lease;              /* [30 s] how often running attempts are checked with the worker */
+    usec_t retention;    /* [0: keep] ended executions older than this are purged */
+    size_t inbox_max;    /* [65536] requests and answers waiting; full: ERR_LIMIT (503) */
+    size_t turn_events;  /* [2048] events per turn */
+    usec_t turn_time;    /* [10 ms] after which a turn commits */
+    usec_t linger;       /* [0] how long the news that attempts have started may wait for company */
+    size_t parked_after; /* [0] live executions kept though parked, as a cache */
+    usec_t lease;        /* [30 s] how often running attempts are checked with the worker */
     usec_t (*now)(void *data); /* [clock_now] */
     void *now_data;
     uint64_t seed; /* [random] of ids */

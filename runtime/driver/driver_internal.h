@@ -51,7 +51,7 @@ struct owned_timer {
 /* A timer of an execution, from COMMAND_TIMER. */
 struct live_timer {
     struct wheel_timer timer;
-    uint8_t owner; /* enum timer_owner */
+    uint8_t owner;    /* enum timer_owner */
     struct list link; /* in live->timers */
     struct live *live;
     enum timer_kind kind;
@@ -220,6 +220,8 @@ struct driver {
     bool commit_waits; /* a commit failed and is tried again before anything else */
     usec_t commit_retry_at;
     unsigned commit_tries;
+    bool presses;         /* this turn has something that is to be stored at once */
+    usec_t lingers_until; /* when what may wait is stored; 0: nothing waits */
     struct store_numbers numbers;
     uint64_t last_millis; /* of ids */
 
