@@ -178,6 +178,13 @@ bench: $(BUILD)/weir $(BUILD)/bench/load $(BUILD)/bench/hook_limit ## Measure (B
 	  /usr/bin/python3 bench/run $(BENCH) $(if $(JSON),--json) $(if $(QUICK),--quick) \
 	  --rounds $(or $(ROUNDS),5)
 
+$(BUILD)/bench/reconcile: bench/reconcile.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench-reconcile: $(BUILD)/bench/reconcile ## Measure planning alone (FLOWS=100000 ROUNDS=5)
+	$(Q)$< $(or $(FLOWS),100000) $(or $(ROUNDS),5)
+
 # Limits of the machine: bare system calls and libraries, each beside the same through base/.
 PROBES := spawn commit answer capture memory
 $(PROBES:%=$(BUILD)/bench/%): $(BUILD)/bench/%: bench/probes/%.c bench/probes/probe.h $(BUILD)/libweir.a
@@ -193,5 +200,5 @@ clean: ## Remove everything built
 -include $(LIB_SRC:%.c=build/fuzz/%.d)
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d)
 
-.PHONY: all help unit suites fuzz generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench probes clean
+.PHONY: all help unit suites fuzz generate check-generated check-plugins format check-format check-layers check-pure check-headers tidy e2e crash crash-short bench bench-reconcile probes clean
 .DELETE_ON_ERROR:

@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/git.h"
-#include "base/map.h"
 #include "base/str.h"
 
 enum entry_kind { ENTRY_FILE, ENTRY_FOLDER, ENTRY_SYMLINK, ENTRY_SUBMODULE, ENTRY_OTHER };
@@ -156,47 +155,71 @@ static void add_shown(struct buf *path, const struct entry *entry)
 }
 
 /*
- * Names that differ from an earlier one in the case of ASCII letters only. One set per folder, made
- * only when it gained entries: a folder that merely changed costs nothing here.
+ * Names that differ from an earlier one in the case of ASCII letters only. One table per folder,
+ * made only when it gained entries: a folder that merely changed costs nothing here.
  */
 struct cases {
-    struct map folded; /* folded name -> first entry that has it */
+    uint32_t *slots; /* position + 1 of the first entry with a name, by its folded hash */
+    size_t mask;
 };
 
-static char *fold(struct buf *buf, const struct entry *entry)
+static char folded(char c)
 {
-    buf_clear(buf);
-    buf_add(buf, entry->name, entry->name_length);
-    for (size_t i = 0; i < buf->length; i++)
-        if (buf->bytes[i] >= 'A' && buf->bytes[i] <= 'Z')
-            buf->bytes[i] = (char)(buf->bytes[i] + 32);
-    return buf->bytes;
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static uint64_t folded_hash(const struct entry *entry)
+{
+    uint64_t hash = 0xcbf29ce484222325U; // FNV-1a, with a last mix
+    for (uint32_t i = 0; i < entry->name_length; i++)
+        hash = (hash ^ (unsigned char)folded(entry->name[i])) * 0x100000001b3U;
+    return hash ^ hash >> 29;
+}
+
+static bool folded_equal(const struct entry *a, const struct entry *b)
+{
+    if (a->name_length != b->name_length)
+        return false;
+    for (uint32_t i = 0; i < a->name_length; i++)
+        if (folded(a->name[i]) != folded(b->name[i]))
+            return false;
+    return true;
+}
+
+/* Where an entry with this name is, or belongs. */
+static uint32_t *cases_slot(const struct cases *cases,
+                            const struct folder *folder,
+                            const struct entry *entry)
+{
+    size_t at = folded_hash(entry) & cases->mask;
+    while (cases->slots[at] != 0 && !folded_equal(&folder->entries[cases->slots[at] - 1], entry))
+        at = (at + 1) & cases->mask;
+    return &cases->slots[at];
 }
 
 static void cases_fill(struct cases *cases, const struct folder *folder)
 {
-    struct buf name = { 0 };
+    size_t size = 16;
+    while (size < folder->count * 2)
+        size *= 2;
+    cases->slots = check_calloc(size, sizeof(*cases->slots));
+    cases->mask = size - 1;
     for (size_t i = 0; i < folder->count; i++) {
-        struct entry *entry = &folder->entries[i];
-        if (entry->name_length > 0 &&
-            map_find_bytes(&cases->folded, fold(&name, entry), entry->name_length) == NULL)
-            (void)map_put_bytes(&cases->folded, name.bytes, name.length, entry);
+        uint32_t *slot = cases_slot(cases, folder, &folder->entries[i]);
+        if (*slot == 0)
+            *slot = (uint32_t)(i + 1);
     }
-    buf_free(&name);
 }
 
 static bool cases_collide(struct cases *cases,
                           const struct folder *folder,
                           const struct entry *entry)
 {
-    if (cases->folded.count == 0)
+    if (cases->slots == NULL)
         cases_fill(cases, folder);
-    struct buf name = { 0 };
-    const struct entry *first =
-        map_find_bytes(&cases->folded, fold(&name, entry), entry->name_length);
-    buf_free(&name);
+    const struct entry *first = &folder->entries[*cases_slot(cases, folder, entry) - 1];
     // a file and a folder of the very same name are told apart by their paths
-    return first != NULL && first != entry && strcmp(first->name, entry->name) != 0;
+    return first != entry && strcmp(first->name, entry->name) != 0;
 }
 
 /* ---- walking ---- */
@@ -349,7 +372,7 @@ static bool walk_folder(struct state *state,
         const struct entry *b = by >= 0 ? &new.entries[j++] : NULL;
         ok = step(state, a, b, &new, &cases, depth, err);
     }
-    map_free(&cases.folded);
+    free(cases.slots);
     return ok;
 }
 

@@ -95,13 +95,20 @@ void plan_write_canonical(struct buf *out, const struct plan *plan)
         {
             const struct live_object *live = change->live;
             const struct desired_object *desired = change->desired;
-            buf_printf(out, "%s ", action_names[change->action]);
+            buf_puts(out, action_names[change->action]);
+            buf_putc(out, ' ');
             object_key_write(out, &change->key);
-            buf_printf(out, "\n from %lld %s\n to %s %s\n path %s\n",
-                       live == NULL ? 0LL : (long long)live->revision,
-                       live == NULL ? "-" : live->digest, desired == NULL ? "-" : desired->digest,
-                       desired == NULL ? "-" : oid_format(&desired->blob, hex),
-                       or_dash(change->path));
+            buf_puts(out, "\n from ");
+            buf_put_int(out, live == NULL ? 0 : live->revision);
+            buf_putc(out, ' ');
+            buf_puts(out, live == NULL ? "-" : live->digest);
+            buf_puts(out, "\n to ");
+            buf_puts(out, desired == NULL ? "-" : desired->digest);
+            buf_putc(out, ' ');
+            buf_puts(out, desired == NULL ? "-" : oid_format(&desired->blob, hex));
+            buf_puts(out, "\n path ");
+            buf_puts(out, or_dash(change->path));
+            buf_putc(out, '\n');
         }
     const struct plan_impact *impact;
     for

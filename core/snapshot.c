@@ -35,7 +35,22 @@ void object_key_write(struct buf *out, const struct object_key *key)
 
 char *object_key_text(struct arena *arena, const struct object_key *key)
 {
-    return arena_printf(arena, "%s/%s/%s", kind_names[key->kind], key->namespace, key->name);
+    // made for every object of a plan: without printf
+    const char *parts[] = { kind_names[key->kind], key->namespace, key->name };
+    size_t lengths[COUNT_OF(parts)];
+    size_t total = 0;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        lengths[i] = strlen(parts[i]);
+        total += lengths[i] + 1;
+    }
+    char *text = arena_bytes_alloc(arena, total);
+    char *at = text;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        memcpy(at, parts[i], lengths[i]);
+        at += lengths[i];
+        *at++ = i + 1 < COUNT_OF(parts) ? '/' : '\0';
+    }
+    return text;
 }
 
 bool object_key_parse(struct arena *arena, const char *text, struct object_key *out)
@@ -80,9 +95,15 @@ void inventory_write(struct buf *out, const struct inventory_entry *entry)
     char hex[OID_TEXT];
     buf_puts(out, INVENTORY_FORM "\t");
     object_key_write(out, &entry->key);
-    buf_printf(out, "\t%s\t", entry->path);
+    buf_putc(out, '\t');
+    buf_puts(out, entry->path);
+    buf_putc(out, '\t');
     buf_put_int(out, entry->line);
-    buf_printf(out, "\t%s\t%s\t", oid_format(&entry->blob, hex), entry->digest);
+    buf_putc(out, '\t');
+    buf_puts(out, oid_format(&entry->blob, hex));
+    buf_putc(out, '\t');
+    buf_puts(out, entry->digest);
+    buf_putc(out, '\t');
     buf_put_int(out, entry->revision);
     buf_putc(out, '\t');
     buf_put_int(out, entry->ttl);

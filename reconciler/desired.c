@@ -389,7 +389,7 @@ static void read_after(struct planner *planner, struct arena *arena, struct file
             return;
     }
     if (err.code != ERR_LIMIT) {
-        job->error = err;
+        job->error = arena_memdup(arena, &err, sizeof(err));
         return;
     }
     job->is_invalid = true;
@@ -413,7 +413,7 @@ static void read_before(struct planner *planner, struct arena *arena, struct fil
         text = git_repo_blob(planner->snapshot->repo, arena, &job->before,
                              bytes_max(job->place.role), &length, &err);
         if (text == NULL && err.code != ERR_LIMIT) {
-            job->error = err;
+            job->error = arena_memdup(arena, &err, sizeof(err));
             return;
         }
     }
@@ -444,9 +444,9 @@ static void read_job(void *context, size_t item, unsigned worker)
     struct arena *arena = reader->arenas[worker];
     if (!oid_is_none(&job->before) && !planner->is_full)
         read_before(planner, arena, job);
-    if (job->error.code == ERR_NONE && !oid_is_none(&job->after) && !job->is_problem)
+    if (job->error == NULL && !oid_is_none(&job->after) && !job->is_problem)
         read_after(planner, arena, job);
-    if (job->error.code != ERR_NONE)
+    if (job->error != NULL)
         atomic_store_explicit(&reader->has_failed, true, memory_order_relaxed);
 }
 
@@ -558,8 +558,8 @@ bool planner_read_files(struct planner *planner, struct error *err)
     for
         VEC_EACH(job, &planner->jobs)
         {
-            if (job->error.code != ERR_NONE) {
-                *err = job->error;
+            if (job->error != NULL) {
+                *err = *job->error;
                 return error_wrap(err, "file '%s'", job->path);
             }
         }

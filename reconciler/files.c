@@ -30,7 +30,7 @@ static struct file_job *add_job(struct planner *planner,
                                 const struct oid *after,
                                 struct layout_place place)
 {
-    struct file_job *job = VEC_PUSH_ARENA(planner->arena, &planner->jobs);
+    struct file_job *job = VEC_PUSH(&planner->jobs);
     *job = (struct file_job){
         .path = arena_strdup(planner->arena, path),
         .before = *before,
@@ -244,7 +244,10 @@ static int by_path(const void *a, const void *b)
 
 static void index_jobs(struct planner *planner)
 {
-    if (planner->jobs.count > 1)
+    bool is_sorted = true;
+    for (size_t i = 1; i < planner->jobs.count && is_sorted; i++)
+        is_sorted = by_path(&planner->jobs.items[i - 1], &planner->jobs.items[i]) < 0;
+    if (!is_sorted)
         qsort(planner->jobs.items, planner->jobs.count, sizeof(*planner->jobs.items), by_path);
     map_free(&planner->jobs_by_path);
     for (size_t i = 0; i < planner->jobs.count; i++) {
@@ -301,8 +304,10 @@ bool planner_find_files(struct planner *planner, struct error *err)
     if (!ok)
         return false;
     index_jobs(planner);
+    size_t found = planner->jobs.count;
     if (!add_skipped(planner, err))
         return false;
-    index_jobs(planner);
+    if (planner->jobs.count > found)
+        index_jobs(planner);
     return true;
 }

@@ -47,17 +47,21 @@ static bool wants(const struct layout_rule *rule, const char *path, const char *
 /* "company" and "team/orders/load.yml" give "company.team.orders". */
 static const char *folder_namespace(struct arena *arena, const char *base, const char *rest)
 {
-    struct buf out = { 0 };
-    buf_puts(&out, base == NULL ? "" : base);
     const char *last = strrchr(rest, '/');
-    if (last != NULL) {
-        if (out.length > 0)
-            buf_putc(&out, '.');
-        for (const char *at = rest; at < last; at++)
-            buf_putc(&out, *at == '/' ? '.' : *at);
+    size_t base_length = base == NULL ? 0 : strlen(base);
+    size_t folders = last == NULL ? 0 : (size_t)(last - rest);
+    if (folders == 0)
+        return base;
+    char *name = arena_bytes_alloc(arena, base_length + 1 + folders + 1);
+    char *at = name;
+    if (base_length > 0) {
+        memcpy(at, base, base_length);
+        at += base_length;
+        *at++ = '.';
     }
-    const char *name = out.length == 0 ? NULL : buf_dup(&out, arena);
-    buf_free(&out);
+    for (size_t i = 0; i < folders; i++)
+        *at++ = rest[i] == '/' ? '.' : rest[i];
+    *at = '\0';
     return name;
 }
 

@@ -45,7 +45,7 @@ struct file_job {
     struct diag_list findings;
     const struct object_key *keys_before; /* of the text it had, when not everything is read */
     size_t keys_before_count;
-    struct error error; /* it cannot be read: code is not ERR_NONE */
+    const struct error *error; /* it cannot be read; else NULL */
 };
 
 struct planner {

@@ -10,6 +10,7 @@
 
 static void planner_release(struct planner *planner)
 {
+    VEC_FREE(&planner->jobs);
     map_free(&planner->jobs_by_path);
     map_free(&planner->entries_by_key);
     map_free(&planner->desired);
