@@ -31,7 +31,6 @@ const struct route *const route_tables[] = {
     status_routes,
     git_routes,
     misc_routes,
-    status_routes,
     elsewhere_routes,
     NULL,
 };

@@ -205,6 +205,8 @@ struct live *create_execution(struct driver *driver,
         execution->inputs = value_copy(execution->arena, inputs);
     }
     struct live *live = adopt(driver, execution);
+    if (creation->asker != NULL)
+        driver_show(creation->asker, live);
     live->fire_trigger = creation->fire_trigger;
     live->fire_at = creation->fire_at;
     live->fire_backfill = creation->fire_backfill;

@@ -299,17 +299,16 @@ void driver_answer(struct driver *driver, struct driver_request *request, const 
     driver->answered_end = &request->next;
 }
 
-/* The execution as committed, for those who asked for it. */
-static void fill_answer(struct driver *driver, struct driver_request *request)
+void driver_show(struct driver_request *request, const struct live *live)
 {
-    struct live *live = live_find(driver, request->execution.id.text);
-    if (live == NULL)
-        return; // filled from the store when the request was handled
     const struct execution *execution = live->execution;
+    if (request->execution.key != 0)
+        return;
+    request->execution.id = execution->id;
     request->execution.key = live->key;
     request->execution.state = execution->state.current;
     request->execution.revision = execution->flow_revision;
-    if (!request->wants_row || request->execution.row != NULL)
+    if (!request->wants_row)
         return;
     struct arena *arena = request->arena;
     struct execution_row *row = ARENA_NEW(arena, struct execution_row);
@@ -338,6 +337,14 @@ static void fill_answer(struct driver *driver, struct driver_request *request)
     }
     buf_free(&bytes);
     request->execution.row = row;
+}
+
+/* The execution as committed, for those who asked for it and were not shown it before. */
+static void fill_answer(struct driver *driver, struct driver_request *request)
+{
+    const struct live *live = live_find(driver, request->execution.id.text);
+    if (live != NULL) // else filled from the store when the request was handled
+        driver_show(request, live);
 }
 
 static void send_answers(struct driver *driver)

@@ -363,11 +363,16 @@ struct creation {
     const char *trace_parent;
     bool is_failed;
     const char *message;
-    bool steps_later;     /* its first step may wait for another turn */
+    bool steps_later; /* its first step may wait for another turn */
+    /* Asked for it and is shown the execution as it was before its first step; NULL none. */
+    struct driver_request *asker;
     int64_t fire_trigger; /* see struct execution_row */
     usec_t fire_at;
     usec_t fire_backfill;
 };
+
+/* Fills the answer of a request from an execution in memory, once. */
+void driver_show(struct driver_request *request, const struct live *live);
 
 /*
  * Makes an execution and steps it (or has it stepped). What is wrong with its inputs is an error.

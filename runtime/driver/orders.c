@@ -20,8 +20,10 @@ void order_free(struct order *order)
 }
 
 /* What a task may render by itself, line by line: everything but outputs (task.h). */
-static const char *const snapshot_keys[] = { "flow", "execution", "task",    "taskrun", "inputs",
-                                             "vars", "labels",    "trigger", "envs",    "globals" };
+static const char *const line_keys[] = { "flow",   "execution", "task", "taskrun", "inputs", "vars",
+                                         "labels", "trigger",   "envs", "globals", NULL };
+/* What a function with effects asks about where it is called (evaluate.h). */
+static const char *const call_keys[] = { "flow", "execution", "task", "taskrun", "trigger", NULL };
 
 static bool has_raw(const struct prop *props)
 {
@@ -34,16 +36,16 @@ static bool has_raw(const struct prop *props)
 static const struct value *snapshot(struct driver *driver,
                                     struct live *live,
                                     struct task_run *run,
+                                    const char *const *keys,
                                     struct arena *arena)
 {
     const struct value *context =
         engine_context(live->execution, run, driver->config.world, driver->arena);
     struct value_builder builder = value_build(arena);
-    for (size_t i = 0; i < COUNT_OF(snapshot_keys); i++) {
-        const char *key = snapshot_keys[i];
-        const struct value *member = value_get_in(driver->arena, context, key, strlen(key));
+    for (; *keys != NULL; keys++) {
+        const struct value *member = value_get_in(driver->arena, context, *keys, strlen(*keys));
         if (member != NULL)
-            value_put(&builder, key, value_copy(arena, member));
+            value_put(&builder, *keys, value_copy(arena, member));
     }
     return value_build_map(&builder);
 }
@@ -131,7 +133,7 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
     order->working_dir_of = arena_strdup(arena, command->working_dir_of);
     order->phase = arena_strdup(arena, command->phase);
     if (command->plugin != NULL && has_raw(command->plugin->props))
-        order->context = snapshot(driver, live, run, arena);
+        order->context = snapshot(driver, live, run, line_keys, arena);
     orders_hold(live, run, command->attempt);
     *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
 }
@@ -207,6 +209,7 @@ void orders_evaluate(struct driver *driver, struct live *live, const struct comm
     order->function = arena_strdup(order->arena, command->key);
     order->props =
         command->props == NULL ? &value_empty_map : value_copy(order->arena, command->props);
+    order->context = snapshot(driver, live, command->run, call_keys, order->arena);
     live->orders++;
     live->questions++;
     *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };

@@ -27,6 +27,8 @@ static void create(struct driver *driver, struct driver_request *request)
 {
     const struct create_request *wanted = &request->create;
     struct creation creation = {
+        .id = wanted->id,
+        .asker = wanted->wait ? NULL : request,
         .namespace = wanted->namespace,
         .flow_id = wanted->flow_id,
         .revision = wanted->revision,
