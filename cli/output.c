@@ -98,7 +98,7 @@ size_t output_width(int fd)
 void output_json(const struct value *value)
 {
     struct buf out = { 0 };
-    value_write_json(&out, value);
+    value_write_json_full(&out, value);
     buf_putc(&out, '\n');
     (void)fwrite(out.bytes, 1, out.length, stdout);
     buf_free(&out);
