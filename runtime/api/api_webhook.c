@@ -390,7 +390,7 @@ static void start(struct hook *hook)
         return;
     flow_unref(hook->flow);
     buf_free(&hook->answer);
-    reply_error(call, 503, "Service Unavailable", "too many requests are waiting");
+    reply_failure(call, &call->driver.error);
 }
 
 /* ---- the handler ---- */
@@ -468,7 +468,7 @@ static void call_webhook(struct call *call)
         begin(hook);
     } else if (!pool_submit(call->api->pool, begin, hook)) {
         flow_unref(hook->flow);
-        reply_error(call, 503, "Service Unavailable", "too many requests are waiting");
+        reply_failure(call, &call->driver.error);
     }
 }
 

@@ -195,8 +195,6 @@ void call_drive(struct call *call, void (*next)(struct call *call))
     call->driver.data = call;
     if (driver_submit(call->api->config.driver, &call->driver))
         return;
-    call->driver.ok = false;
-    (void)error_set(&call->driver.error, ERR_LIMIT, "too many requests are waiting");
     next(call);
 }
 
@@ -246,8 +244,6 @@ void call_driver_all(struct call *call, struct driver_request *requests, size_t 
         requests[i].done = batch_done;
         requests[i].data = &batch;
         if (!driver_submit(call->api->config.driver, &requests[i])) {
-            requests[i].ok = false;
-            (void)error_set(&requests[i].error, ERR_LIMIT, "too many requests are waiting");
             batch_done(&requests[i]);
         }
     }

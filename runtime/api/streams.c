@@ -534,8 +534,6 @@ void call_hold(struct call *call, void (*next)(struct call *call))
     (void)pthread_mutex_unlock(&streams->lock);
     if (driver_submit(call->api->config.driver, &hold->request))
         return;
-    (void)error_set(&hold->request.error, ERR_LIMIT, "too many requests are waiting");
-    hold->request.ok = false;
     run_hold(hold);
 }
 

@@ -27,6 +27,8 @@
 /* A commit that fails is tried again after 1, 2, 4 … ms, at most every second. */
 #define COMMIT_RETRY_MIN USEC_MSEC
 #define COMMIT_RETRY_MAX USEC_SEC
+/* How long requests wait for a store that cannot be written before they are refused. */
+#define STORE_PATIENCE (5 * USEC_SEC)
 
 enum { TURNS, STEPS, COMMITS, COMMIT_TIME, COMMIT_FAILURES };
 static struct metric metrics[] = {
@@ -244,7 +246,14 @@ bool driver_submit(struct driver *driver, struct driver_request *request)
     request->error = (struct error){ 0 };
     request->execution = (struct execution_answer){ 0 };
     request->next = NULL;
-    return queue_push(driver->inbox, tag_request(request));
+    usec_t failing_since = atomic_load(&driver->failing_since);
+    if (failing_since != 0 &&
+        driver->config.now(driver->config.now_data) - failing_since > STORE_PATIENCE)
+        return error_set(&request->error, ERR_UNAVAILABLE,
+                         "the store cannot be written; the server's log says why, and nothing that "
+                         "was acknowledged is lost");
+    return queue_push(driver->inbox, tag_request(request)) ||
+           error_set(&request->error, ERR_LIMIT, "too many requests are waiting; try again later");
 }
 
 struct call {
@@ -272,7 +281,9 @@ bool driver_call(struct driver *driver, struct driver_request *request, struct e
     if (!driver_submit(driver, request)) {
         request->done = NULL;
         request->data = data;
-        return error_set(err, ERR_LIMIT, "too many requests are waiting; try again later");
+        if (err != NULL)
+            *err = request->error;
+        return false;
     }
     pthread_mutex_lock(&call.lock);
     while (!call.is_done)
@@ -547,6 +558,34 @@ static void broken(struct driver *driver, const struct error *err)
         abort();
 }
 
+/*
+ * Who waits for a commit that does not come is told so; it is stored when the store can be written
+ * again. Waiting longer would only fill the server with connections.
+ */
+static void refuse_answered(struct driver *driver)
+{
+    struct driver_request *request = driver->answered;
+    driver->answered = NULL;
+    driver->answered_end = &driver->answered;
+    while (request != NULL) {
+        struct driver_request *next = request->next;
+        // rows of a change borrow texts of its request until they are stored
+        if (request->type != REQUEST_CREATE && request->type != REQUEST_OPERATE) {
+            request->next = NULL;
+            *driver->answered_end = request;
+            driver->answered_end = &request->next;
+            request = next;
+            continue;
+        }
+        request->ok = false;
+        (void)error_set(
+            &request->error, ERR_UNAVAILABLE,
+            "the store cannot be written at the moment; this is stored as soon as it can");
+        request->done(request);
+        request = next;
+    }
+}
+
 static bool try_commit(struct driver *driver)
 {
     struct error err = { 0 };
@@ -571,6 +610,8 @@ static bool try_commit(struct driver *driver)
         atomic_store(&driver->failing_since, driver->now);
     }
     driver->commit_waits = true;
+    if (driver->now - atomic_load(&driver->failing_since) > STORE_PATIENCE)
+        refuse_answered(driver);
     usec_t wait = COMMIT_RETRY_MIN << (driver->commit_tries < 10 ? driver->commit_tries : 10);
     driver->commit_tries++;
     driver->commit_retry_at = driver->now + (wait < COMMIT_RETRY_MAX ? wait : COMMIT_RETRY_MAX);

@@ -337,7 +337,8 @@ struct driver_request {
  * Errors of requests: ERR_INVALID, ERR_NOT_FOUND, ERR_CONFLICT, ERR_LIMIT as each says;
  * ERR_UNAVAILABLE when the store cannot be written; ERR_CANCELLED at shutdown.
  *
- * Returns  false when the inbox is full or the driver stops; the request stays the caller's
+ * Returns  false when the inbox is full or the store cannot be written for a while (request->error
+ *          says which); the request stays the caller's
  */
 bool driver_submit(struct driver *driver, struct driver_request *request);
 
