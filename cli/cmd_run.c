@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/http.h"
 #include "base/str.h"
@@ -19,7 +21,6 @@
 #include "cli/names.h"
 #include "cli/output.h"
 #include "cli/run_local.h"
-#include "core/json.h"
 #include "core/value.h"
 
 /* Splits "name=value" (or, for labels, "name:value"). */
@@ -95,73 +96,60 @@ static const char *query_of(struct command_line *line, const char **bad)
     return query;
 }
 
-struct following {
-    struct follow follow;
-    struct client *client;
-    const struct value *last; /* owned by arena */
-    struct arena *arena;      /* of the newest event */
-    size_t logs_seen;
-    const char *id;
-};
+/* How often a running execution is looked at: people see no difference, a server neither. */
+#define LOOK_EVERY_USEC 150000
 
-/* Log lines since the last look, so that they stand near the task that wrote them. */
-static void show_new_logs(struct following *following)
+static bool has_ended(const struct value *execution)
+{
+    static const char *const ended[] = {
+        "SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "RETRIED",
+    };
+    const char *state = value_get_text(value_get(execution, "state"), "current", "");
+    for (size_t i = 0; i < COUNT_OF(ended); i++) {
+        if (strcmp(ended[i], state) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One look: what is new since the last. Fills *status and returns true once it has ended. */
+static bool look(struct command_line *line,
+                 struct client *client,
+                 struct follow *follow,
+                 const char *id,
+                 size_t *logs_seen,
+                 int *status)
 {
     AUTO_ARENA struct arena *scratch = arena_new();
     struct error err = { 0 };
-    const char *path = arena_printf(scratch, "logs/%s?minLevel=%s", following->id,
-                                    following->follow.all_logs ? "TRACE" : "WARN");
-    const struct value *logs = client_get(following->client, scratch, path, &err);
-    for (size_t i = following->logs_seen; i < value_count(logs); i++)
-        follow_log(&following->follow, scratch, value_item(logs, i));
-    if (value_count(logs) > following->logs_seen)
-        following->logs_seen = value_count(logs);
-}
-
-static bool on_event(void *data, const char *id, const char *text)
-{
-    struct following *following = data;
-    struct arena *arena = arena_new();
-    const struct value *execution = json_parse(arena, text, strlen(text), NULL);
-    if (execution == NULL || value_get(execution, "state") == NULL) {
-        arena_free(arena);
+    const struct value *execution =
+        client_get(client, scratch, arena_printf(scratch, "executions/%s", id), &err);
+    const struct value *logs =
+        execution == NULL ? NULL
+                          : client_get(client, scratch, arena_printf(scratch, "logs/%s", id), &err);
+    if (logs == NULL) {
+        *status = command_fail(line, &err);
         return true;
     }
-    arena_free(following->arena);
-    following->arena = arena;
-    following->last = execution;
-    if (!output_is_json()) {
-        show_new_logs(following);
-        follow_update(&following->follow, arena, execution);
+    for (; *logs_seen < value_count(logs); ++*logs_seen)
+        follow_log(follow, scratch, value_item(logs, *logs_seen));
+    if (has_ended(execution)) {
+        *status = follow_end(follow, scratch, execution, logs,
+                             arena_printf(scratch, "weir restart %s", id));
+        return true;
     }
-    return strcmp(id, "end") != 0;
+    follow_update(follow, scratch, execution);
+    return false;
 }
 
 static int follow_execution(struct command_line *line, struct client *client, const char *id)
 {
-    struct following following = { .client = client, .id = id };
-    following.follow.all_logs = line_flag(line, "logs");
-    struct error err = { 0 };
-    bool followed =
-        client_follow(client, line->arena, arena_printf(line->arena, "executions/%s/follow", id),
-                      on_event, &following, &err);
+    struct follow follow = { .all_logs = line_flag(line, "logs") };
+    size_t logs_seen = 0;
     int status = EXIT_ERROR;
-    if (!followed) {
-        status = command_fail(line, &err);
-    } else {
-        struct error ignored = { 0 };
-        const struct value *execution =
-            client_get(client, line->arena, arena_printf(line->arena, "executions/%s", id), &err);
-        const struct value *logs =
-            client_get(client, line->arena, arena_printf(line->arena, "logs/%s", id), &ignored);
-        if (execution == NULL)
-            status = command_fail(line, &err);
-        else
-            status = follow_end(&following.follow, line->arena, execution, logs,
-                                arena_printf(line->arena, "weir restart %s", id));
-    }
-    follow_free(&following.follow);
-    arena_free(following.arena);
+    while (!look(line, client, &follow, id, &logs_seen, &status))
+        (void)usleep(LOOK_EVERY_USEC);
+    follow_free(&follow);
     return status;
 }
 

@@ -33,7 +33,7 @@ git -C "$home/work" ls-files | sed 's/^/  /'
 url=file://$home/flows.git
 
 title "The plan of the first commit: nothing is deployed yet"
-show plan --repo "$url" --data "$home/data" || [ $? -eq 2 ]
+show plan "$url" --head main || [ $? -eq 2 ]
 
 title "weir up applies it and serves"
 port=$(python3 -c 'import socket; s = socket.socket()
@@ -109,7 +109,7 @@ git add -A
 git commit -q -m "Load earlier, count refunds, retire the event feed"
 git push -q origin HEAD:refs/heads/change
 cd - >/dev/null
-show plan --repo "$url" --base main --head change --data "$home/data" || [ $? -eq 2 ]
+show plan "$url" --base main --head change || [ $? -eq 2 ]
 
 title "Merged: applied within a second, as one transaction"
 git -C "$home/work" push -q origin HEAD:main

@@ -85,12 +85,12 @@ def test_a_plan_tells_what_a_branch_would_change_and_exits_with_2(team, reposito
     source = (repository.work / "flows/team/nightly.yml").read_text()
     repository.write("flows/team/nightly.yml", source.replace("PT5M", "PT15M"))
     repository.commit("Give it more time", branch="slow")
-    done = run("plan", "--repo", repository.url, "--base", "main", "--head", "slow", "--data", team.data)
+    done = run("plan", repository.url, "--base", "main", "--head", "slow")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "company.team/nightly" in done.stdout
     assert "PT5M" in done.stdout and "PT15M" in done.stdout
     assert "1 to change" in done.stdout
-    same = run("plan", "--repo", repository.url, "--base", "main", "--head", "main", "--data", team.data)
+    same = run("plan", repository.url, "--base", "main", "--head", "main")
     assert same.returncode == 0, same.stdout + same.stderr
 
 
