@@ -165,6 +165,14 @@ bench-engine: $(BUILD)/bench/engine ## Cost of engine steps (ROUNDS=5)
 	$(Q)$(BUILD)/bench/engine $(if $(JSON),--json) $(ROUNDS)
 .PHONY: bench-engine
 
+$(BUILD)/bench/expr: $(BUILD)/bench/expr.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench-expr: $(BUILD)/bench/expr ## Expressions per second (JSON=1)
+	$(Q)$(BUILD)/bench/expr $(if $(JSON),--json)
+.PHONY: bench-expr
+-include $(BUILD)/bench/expr.d
+
 $(BUILD)/bench/load: bench/load.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)

@@ -134,6 +134,33 @@ static void write_scientific(struct buf *buf, const struct digits *digits)
     buf_put_int(buf, digits->exponent);
 }
 
+/*
+ * Doubles below 1e7 with few decimals, which most are: found without a search. When number × 10^k
+ * is an integer of at most 15 digits whose quotient by 10^k is the number again, its digits are the
+ * shortest, for no two decimals of so few digits are the same double.
+ */
+static bool write_short(struct buf *buf, double number)
+{
+    static const double powers[] = { 1, 10, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8 };
+    for (int k = 1; k <= 8; k++) {
+        double scaled = number * powers[k];
+        if (scaled != floor(scaled) || scaled / powers[k] != number)
+            continue;
+        int64_t whole = (int64_t)scaled / (int64_t)powers[k];
+        int64_t rest = (int64_t)scaled % (int64_t)powers[k];
+        char digits[16];
+        buf_put_int(buf, whole);
+        buf_putc(buf, '.');
+        for (int i = k - 1; i >= 0; i--, rest /= 10)
+            digits[i] = (char)('0' + rest % 10);
+        while (k > 1 && digits[k - 1] == '0')
+            k--;
+        buf_add(buf, digits, (size_t)k);
+        return true;
+    }
+    return false;
+}
+
 static void write_number(struct buf *buf, double number, bool is_float)
 {
     if (isnan(number)) {
@@ -148,7 +175,7 @@ static void write_number(struct buf *buf, double number, bool is_float)
     } else if (number < 1e7 && number == floor(number)) {
         buf_put_int(buf, (int64_t)number); // common, and needs no search
         buf_puts(buf, ".0");
-    } else {
+    } else if (is_float || number >= 1e7 || number < 1e-3 || !write_short(buf, number)) {
         struct digits digits = shortest(number, is_float);
         if (number >= 1e-3 && number < 1e7)
             write_plain(buf, &digits);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,33 @@ static void value_doubles_read_back_to_themselves(void **state)
         value_write_double(&buf, number);
         if (strtod(buf_text(&buf), NULL) != number)
             fail_msg("%a was written as %s", number, buf_text(&buf));
+    }
+    buf_free(&buf);
+}
+
+static void value_doubles_of_few_decimals_are_written_as_they_were_meant(void **state)
+{
+    struct rng rng = { 42 };
+    struct buf buf = { 0 };
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        char text[32];
+        int decimals = (int)rng_below(&rng, 8) + 1;
+        uint64_t below = 1;
+        for (int k = 0; k < decimals; k++)
+            below *= 10;
+        uint64_t rest = rng_below(&rng, below);
+        (void)snprintf(text, sizeof(text), "%u.%0*llu", (unsigned)rng_below(&rng, 1000000),
+                       decimals, (unsigned long long)rest);
+        double number = strtod(text, NULL);
+        size_t length = strlen(text);
+        while (text[length - 1] == '0' && text[length - 2] != '.')
+            text[--length] = '\0';
+        if (number < 1e-3)
+            continue;
+        buf_clear(&buf);
+        value_write_double(&buf, number);
+        assert_string_equal(buf_text(&buf), text);
     }
     buf_free(&buf);
 }
@@ -247,6 +275,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(value_writes_the_shortest_digits_of_a_double),
     cmocka_unit_test(value_writes_the_shortest_digits_of_a_float),
     cmocka_unit_test(value_doubles_read_back_to_themselves),
+    cmocka_unit_test(value_doubles_of_few_decimals_are_written_as_they_were_meant),
     cmocka_unit_test(value_json_omits_null_members_and_keeps_null_items),
     cmocka_unit_test(value_json_escapes_what_must_be_escaped_only),
     cmocka_unit_test(value_prints_null_as_nothing_and_displays_it_as_null),
