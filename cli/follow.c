@@ -60,7 +60,7 @@ static void print_title(struct follow *follow, struct arena *scratch, const stru
         return;
     follow->has_title = true;
     const char *id = value_get_text(execution, "id", "?");
-    (void)printf("%s▶%s %s %s%s.%s%s revision %lld\n", output_paint(1, PAINT_BLUE),
+    (void)printf("%s▶%s %s %s%s/%s%s revision %lld\n", output_paint(1, PAINT_BLUE),
                  output_paint(1, PAINT_OFF), id, output_paint(1, PAINT_BOLD),
                  value_get_text(execution, "namespace", ""),
                  value_get_text(execution, "flowId", ""), output_paint(1, PAINT_OFF),
