@@ -24,6 +24,11 @@ static const char *const line_keys[] = { "flow",   "execution", "task", "taskrun
                                          "labels", "trigger",   "envs", "globals", NULL };
 /* What a function with effects asks about where it is called (evaluate.h). */
 static const char *const call_keys[] = { "flow", "execution", "task", "taskrun", "trigger", NULL };
+/* What properties may refer to. */
+static const char *const all_keys[] = { "flow",   "execution", "task",    "taskrun", "inputs",
+                                        "vars",   "labels",    "trigger", "envs",    "globals",
+                                        "parent", "parents",   "item",    "kestra",  "outputs",
+                                        "tasks",  NULL };
 
 static bool has_raw(const struct prop *props)
 {
@@ -138,8 +143,36 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
     *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
 }
 
+/*
+ * A remote job that nobody polls just now must be told by an order, with its properties: those it
+ * was started with, or after a restart of the server as they are written.
+ */
+static void cancel_remote(struct driver *driver,
+                          struct live *live,
+                          struct task_run *run,
+                          const struct task *task,
+                          uint32_t attempt)
+{
+    struct order *order = order_new(live, ORDER_CANCEL);
+    fill_run(order, run);
+    order->plugin = task->type;
+    order->attempt = attempt;
+    order->is_raw = run->props == NULL;
+    order->props = value_copy(order->arena, order->is_raw ? task->doc : run->props);
+    order->context = snapshot(driver, live, run, all_keys, order->arena);
+    orders_hold(live, run, attempt);
+    *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
+}
+
 void orders_cancel(struct driver *driver, struct live *live, const struct command *command)
 {
+    struct task_run *run = command->run;
+    const struct task *task = run->dynamic != NULL ? run->dynamic : run->task;
+    if (run->remote_id != NULL && task != NULL && task->type != NULL &&
+        task->type->task_kind == TASK_REMOTE) {
+        cancel_remote(driver, live, run, task, command->attempt);
+        return;
+    }
     *VEC_PUSH(&driver->effects) = (struct effect){
         .execution_id = check_strdup(live->execution->id.text),
         .run_id = check_strdup(command->run->id.text),

@@ -54,7 +54,7 @@ bool crypt_is_encrypted(const struct value *value)
 static bool need_key(const struct crypt *crypt, struct error *err)
 {
     return crypt->key_length > 0 ||
-           error_set(err, ERR_INVALID, "no encryption key: set 'encryption.secretKey'");
+           error_set(err, ERR_INVALID, "no encryption key: set 'encryption.key'");
 }
 
 const struct value *crypt_encrypt(const struct crypt *crypt,

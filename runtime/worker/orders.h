@@ -55,6 +55,7 @@ struct order {
     uint32_t attempt;
     const struct value *props;   /* RUN: rendered properties; EVALUATE: arguments;
                                     TRIGGER: definition as written */
+    bool is_raw;                 /* CANCEL: props are as written; `context` renders them */
     const struct value *context; /* snapshot, see task_ctx.context */
     const char *function;        /* EVALUATE */
     usec_t timeout;              /* 0 none */

@@ -102,7 +102,7 @@ static int open_local(const struct services *services, const char *path, struct 
                    : fs_open_beneath(folder, path + length + 1, O_RDONLY, 0, FS_LINKS_BENEATH, err);
     }
     error_set(err, ERR_DENIED,
-              "local file '%s' is not below an allowed folder: see the setting 'files.localRoots'",
+              "local file '%s' is not below an allowed folder: see the setting 'files.allowed'",
               path);
     return -1;
 }

@@ -123,6 +123,8 @@ struct work {
 /* ---- work.c ---- */
 
 struct work *work_new(struct worker *worker, struct order *order);
+/* Renders properties that are as written; the failure is in work->error. */
+bool work_render(struct work *work);
 /* Binds the properties; the failure is in work->error. */
 bool work_bind(struct work *work);
 /* Says that the attempt has begun, arms the timeout. */

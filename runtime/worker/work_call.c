@@ -23,6 +23,21 @@ void work_call(void *context)
     work_end(work);
 }
 
+/* What functions look at of the context, when the order brings none. */
+static const struct value *small_context(const struct order *order)
+{
+    struct value_builder flow = value_build(order->arena);
+    value_put_text(&flow, "id", order->flow_id);
+    value_put_text(&flow, "namespace", order->namespace);
+    value_put_int(&flow, "revision", order->flow_revision);
+    struct value_builder execution = value_build(order->arena);
+    value_put_text(&execution, "id", order->execution_id);
+    struct value_builder context = value_build(order->arena);
+    value_put(&context, "flow", value_build_map(&flow));
+    value_put(&context, "execution", value_build_map(&execution));
+    return value_build_map(&context);
+}
+
 void work_evaluate(void *context)
 {
     struct work *work = context;
@@ -30,7 +45,7 @@ void work_evaluate(void *context)
     const struct worker_answers *answers = &work->worker->answers;
     struct evaluate evaluate = {
         .services = work->worker->options.services,
-        .context = order->context,
+        .context = order->context != NULL ? order->context : small_context(order),
         .redact = work->space == NULL ? NULL : work->space->redact,
         .cancel = &work->job.cancelled,
         .is_task = order->run_id != NULL,
@@ -44,11 +59,9 @@ void work_evaluate(void *context)
     work_release(work);
 }
 
-void work_trigger(void *context)
+bool work_render(struct work *work)
 {
-    struct work *work = context;
     struct order *order = work->order;
-    const struct plugin *plugin = order->plugin;
     struct evaluate evaluate = {
         .services = work->worker->options.services,
         .context = order->context,
@@ -58,19 +71,26 @@ void work_trigger(void *context)
     struct expr_host host = evaluate_host(&evaluate);
     struct expr_env env = { .context = order->context, .host = &host, .now = clock_now() };
     struct error err = { 0 };
-
-    work_start(work);
     const struct value *rendered =
-        prop_render(plugin->props, order->props, &env, order->arena, &err);
+        prop_render(order->plugin->props, order->props, &env, order->arena, &err);
     if (rendered == NULL) {
         work_fail(work, &err);
-    } else {
-        order->props = rendered;
-        if (work_bind(work) &&
-            !plugin->trigger_ops->poll(&work->job.ctx, work->bound, &work->variables, &err)) {
-            work->variables = NULL;
-            work_fail(work, &err);
-        }
+        return false;
+    }
+    order->props = rendered;
+    return true;
+}
+
+void work_trigger(void *context)
+{
+    struct work *work = context;
+    struct error err = { 0 };
+    work_start(work);
+    if (work_render(work) && work_bind(work) &&
+        !work->order->plugin->trigger_ops->poll(&work->job.ctx, work->bound, &work->variables,
+                                                &err)) {
+        work->variables = NULL;
+        work_fail(work, &err);
     }
     work_end(work);
 }

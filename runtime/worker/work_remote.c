@@ -115,7 +115,11 @@ void work_remote(void *context)
 {
     struct work *work = context;
     work_start(work);
-    if (work_bind(work)) {
+    if (work->order->is_raw && !work_render(work)) {
+        job_stop(&work->job, STOP_KILL);
+        task_log(&work->job.ctx, LOG_WARN, "the remote job was not cancelled: %s",
+                 work->error.text);
+    } else if (work_bind(work)) {
         if (work->order->type == ORDER_CANCEL) {
             job_stop(&work->job, STOP_KILL);
             cancel(work, work->order->remote_id);

@@ -116,58 +116,6 @@ static pool_fn *entry_of(const struct order *order)
     return NULL;
 }
 
-static bool submit(void *data, struct order *order)
-{
-    struct worker *worker = data;
-    pool_fn *entry = entry_of(order);
-    CHECK(entry != NULL);
-    bool is_attempt = order->type != ORDER_EVALUATE && order->type != ORDER_TRIGGER;
-    struct work *work = work_new(worker, order);
-    if (is_attempt)
-        make_key(work->key, sizeof(work->key), order->run_id, order->attempt);
-
-    (void)pthread_mutex_lock(&worker->lock);
-    const struct work *old = is_attempt ? map_find(&worker->works, work->key) : NULL;
-    bool is_known = old != NULL && !old->is_answered;
-    bool has_room = !worker->is_stopping && worker->pending < worker->options.pending_max;
-    bool is_process = entry == work_process;
-    bool must_wait = is_process && worker->slots_used >= worker->options.slots;
-    if (!is_known && has_room) {
-        worker->pending++;
-        list_push(&worker->all, &work->member);
-        if (is_attempt) {
-            (void)map_put(&worker->works, work->key, work);
-            work->is_registered = true;
-        }
-        if (order->execution_id != NULL && order->type != ORDER_TRIGGER) {
-            work->space = ref_space(worker, order->execution_id);
-            work->job.ctx.redact = work->space->redact;
-        } else {
-            work->job.ctx.redact = redact_process();
-        }
-        if (must_wait) {
-            list_push(&worker->waiting, &work->link);
-            worker->waiting_count++;
-        } else if (is_process) {
-            worker->slots_used++;
-            work->has_slot = true;
-        }
-    }
-    (void)pthread_mutex_unlock(&worker->lock);
-
-    if (is_known || !has_room) {
-        free(work);
-        if (is_known)
-            order_free(order);
-        return is_known;
-    }
-    if (!must_wait) {
-        bool is_step = is_process || order->type == ORDER_EVALUATE || order->phase != NULL;
-        work_submit(is_step ? worker->steps : worker->calls, entry, work);
-    }
-    return true;
-}
-
 struct cancel {
     struct worker *worker;
     char key[sizeof(((struct work *)0)->key)];
@@ -221,6 +169,60 @@ static void cancel(void *data, const char *execution_id, const char *run_id, uin
         work_submit(worker->steps, work_process, work); // ends at once: it is stopped
     else if (is_process)
         post_kill(worker, key);
+}
+
+static bool submit(void *data, struct order *order)
+{
+    struct worker *worker = data;
+    pool_fn *entry = entry_of(order);
+    CHECK(entry != NULL);
+    bool is_attempt = order->type != ORDER_EVALUATE && order->type != ORDER_TRIGGER;
+    struct work *work = work_new(worker, order);
+    if (is_attempt)
+        make_key(work->key, sizeof(work->key), order->run_id, order->attempt);
+
+    (void)pthread_mutex_lock(&worker->lock);
+    const struct work *old = is_attempt ? map_find(&worker->works, work->key) : NULL;
+    bool is_known = old != NULL && !old->is_answered;
+    bool has_room = !worker->is_stopping && worker->pending < worker->options.pending_max;
+    bool is_process = entry == work_process;
+    bool must_wait = is_process && worker->slots_used >= worker->options.slots;
+    if (!is_known && has_room) {
+        worker->pending++;
+        list_push(&worker->all, &work->member);
+        if (is_attempt) {
+            (void)map_put(&worker->works, work->key, work);
+            work->is_registered = true;
+        }
+        if (order->execution_id != NULL && order->type != ORDER_TRIGGER) {
+            work->space = ref_space(worker, order->execution_id);
+            work->job.ctx.redact = work->space->redact;
+        } else {
+            work->job.ctx.redact = redact_process();
+        }
+        if (must_wait) {
+            list_push(&worker->waiting, &work->link);
+            worker->waiting_count++;
+        } else if (is_process) {
+            worker->slots_used++;
+            work->has_slot = true;
+        }
+    }
+    (void)pthread_mutex_unlock(&worker->lock);
+
+    if (is_known || !has_room) {
+        free(work);
+        if (is_known && order->type == ORDER_CANCEL)
+            cancel(data, order->execution_id, order->run_id, order->attempt);
+        if (is_known)
+            order_free(order);
+        return is_known;
+    }
+    if (!must_wait) {
+        bool is_step = is_process || order->type == ORDER_EVALUATE || order->phase != NULL;
+        work_submit(is_step ? worker->steps : worker->calls, entry, work);
+    }
+    return true;
 }
 
 static bool has(void *data, const char *execution_id, const char *run_id, uint32_t attempt)
