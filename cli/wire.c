@@ -2,6 +2,7 @@
 #include "cli/wire.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/httpd.h"
@@ -145,6 +147,39 @@ static bool split_listen(
     return true;
 }
 
+/* ---- what the parts ask of one another ---- */
+
+static void log_written(void *data, const struct log_row *row)
+{
+    struct server *server = data; // nothing is written before the driver is there
+    driver_log_written(server->runtime.driver, row);
+}
+
+static const struct value *decrypt(void *data, struct arena *arena, const struct value *stored)
+{
+    struct server *server = data;
+    return crypt_world_decrypt(server->services.crypt, arena, stored);
+}
+
+static const struct value *encrypt(void *data, struct arena *arena, const struct value *clear)
+{
+    struct server *server = data;
+    return crypt_world_encrypt(server->services.crypt, arena, clear);
+}
+
+static void mask(void *data, const char *execution_id, const char *text, size_t length)
+{
+    struct server *server = data;
+    worker_mask(server->worker, execution_id, text, length);
+}
+
+static bool redact(
+    void *data, const char *execution_id, const char *text, size_t length, struct buf *out)
+{
+    struct server *server = data;
+    return worker_redact(server->worker, execution_id, text, length, out);
+}
+
 /* ---- parts ---- */
 
 static bool open_store(struct server *server,
@@ -165,6 +200,7 @@ static bool open_store(struct server *server,
     struct logstore_options logs = {
         .folder =
             options->is_volatile ? NULL : arena_printf(server->arena, "%s/logs", options->data),
+        .written = log_written,
         .data = server,
     };
     runtime->logs = logstore_new(&logs, err);
@@ -183,7 +219,12 @@ static bool open_services(struct server *server,
     services->secrets[0] = secrets_environment_new(NULL);
     services->store = server->runtime.store;
     services->readers = reader_pool_new(server->runtime.store);
-    services->base.work_root = arena_printf(server->arena, "%s/work", options->data);
+    // Tasks see these paths from folders of their own.
+    AUTO_FREE char *data = realpath(options->data, NULL);
+    if (data == NULL)
+        return fs_error(err, errno, "open", options->data);
+    services->base.work_root = arena_printf(server->arena, "%s/work", data);
+    services->base.cache_root = arena_printf(server->arena, "%s/cache", data);
     services->base.storage = server->runtime.storage;
     const struct value *roots = config_value(config, "files.allowed");
     services->base.local_roots = texts_of(server->arena, roots);
@@ -196,9 +237,10 @@ static bool open_services(struct server *server,
         .globals = config_value(config, "variables.globals"),
         .kestra = kestra_of(server->arena, config),
         .zone = server->runtime.zone,
-        .decrypt = crypt_world_decrypt,
-        .encrypt = crypt_has_key(services->crypt) ? crypt_world_encrypt : NULL,
-        .data = services->crypt,
+        .decrypt = decrypt,
+        .encrypt = crypt_has_key(services->crypt) ? encrypt : NULL,
+        .mask = mask,
+        .data = server,
         .work_root = services->base.work_root,
     };
     return true;
@@ -233,6 +275,8 @@ static bool open_driver(struct server *server, const struct config *config, stru
         .retention = config_duration(config, "retention"),
         .inbox_max = (size_t)config_int(config, "limits.inbox"),
         .linger = 5 * USEC_MSEC,
+        .redact = redact,
+        .redact_data = server,
     };
     runtime->driver = driver_new(&options, err);
     if (runtime->driver == NULL)

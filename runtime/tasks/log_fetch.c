@@ -10,7 +10,7 @@
 #include "runtime/worker/services.h"
 #include "runtime/worker/task.h"
 
-#define PAGE 1000
+#define PAGE 10000
 
 struct props {
     const char *namespace;
