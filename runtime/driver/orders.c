@@ -13,12 +13,6 @@
 /* Orders that had no room are offered again after this time, and whenever a turn is taken. */
 #define REFUSED_RETRY (20 * USEC_MSEC)
 
-void order_free(struct order *order)
-{
-    if (order != NULL)
-        arena_free(order->arena);
-}
-
 /* What a task may render by itself, line by line: everything but outputs (task.h). */
 static const char *const line_keys[] = { "flow",   "execution", "task", "taskrun", "inputs", "vars",
                                          "labels", "trigger",   "envs", "globals", NULL };
