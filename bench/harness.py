@@ -23,7 +23,7 @@ def workload(function):
     return function
 
 
-def load_client(port, path, *arguments, timeout=120):
+def load_client(port, path, *arguments, timeout=60):
     """bench/load against 127.0.0.1:port; its JSON."""
     done = subprocess.run([str(BUILD / "bench" / "load"), *map(str, arguments), str(port), path],
                           capture_output=True, text=True, timeout=timeout)
@@ -113,6 +113,15 @@ class Limit:
         import socket
         with contextlib.closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def measure(self, rate, tries=3):
+        """rate(port, path); asked again when it never ends, as bare libmicrohttpd sometimes loses a wake-up."""
+        for left in reversed(range(tries)):
+            try:
+                return rate(self.port, "/x")
+            except subprocess.TimeoutExpired:
+                if left == 0:
+                    raise
 
     def close(self):
         self.process.kill()

@@ -84,7 +84,7 @@ def durable_steps(bench, flow, steps, rows):
                 answer = load_client(port, path, "--in-flight", width, "--requests", many)
                 assert answer["failed"] == 0, f"{answer['failed']} requests failed"
                 return answer["per_second"]
-            limits, values = bench.rounds_of(lambda: rate(limit.port, "/x"),
+            limits, values = bench.rounds_of(lambda: limit.measure(rate),
                                              lambda: rate(server.port, hook_path(flow)))
             expected += many * bench.rounds
             bench.figure(f"at-{width}", "executions/s", values, limits, better="more")

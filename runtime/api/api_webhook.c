@@ -25,6 +25,7 @@
 #include "core/value.h"
 #include "runtime/api/call.h"
 #include "runtime/api/executions.h"
+#include "runtime/api/hook_cache.h"
 #include "runtime/api/host.h"
 #include "runtime/api/shapes.h"
 #include "runtime/api/streams.h"
@@ -395,10 +396,45 @@ static void start(struct hook *hook)
 
 /* ---- the handler ---- */
 
+/* What the last call found, if it was for the same trigger and nothing was changed since. */
+static bool recall(struct hook *hook, uint64_t catalog)
+{
+    struct call *call = hook->call;
+    struct hook_found found;
+    if (!hook_cache_find(call->api->hooks, call->path[0], call->path[1], catalog, &found))
+        return false;
+    const char *key = str_trim(call->arena, value_get_text(found.trigger->doc, "key", ""));
+    if (!digest_equal_text(call->path[2], key)) {
+        flow_unref(found.flow);
+        return false;
+    }
+    hook->flow = found.flow;
+    hook->trigger = found.trigger;
+    hook->row.revision = found.revision;
+    return true;
+}
+
+/* A key with expressions may be another one at the next call. */
+static void remember(struct hook *hook, uint64_t catalog)
+{
+    if (expr_is_dynamic(value_get_text(hook->trigger->doc, "key", "")))
+        return;
+    struct hook_found found = {
+        .catalog = catalog,
+        .revision = hook->row.revision,
+        .flow = hook->flow,
+        .trigger = hook->trigger,
+    };
+    hook_cache_keep(hook->call->api->hooks, &found);
+}
+
 /* Finds flow and trigger; false when the call was answered. */
 static bool find_hook(struct hook *hook)
 {
     struct call *call = hook->call;
+    uint64_t catalog = driver_catalog(call->api->config.driver);
+    if (recall(hook, catalog))
+        return true;
     struct store_reader *reader = call_reader(call);
     if (reader == NULL)
         return false;
@@ -420,8 +456,10 @@ static bool find_hook(struct hook *hook)
         reply_error(call, 409, "Illegal state", "%s", err.text);
         return false;
     }
-    if (find_trigger(hook))
+    if (find_trigger(hook)) {
+        remember(hook, catalog);
         return true;
+    }
     flow_unref(hook->flow);
     reply_error(call, 404, "Not Found", "Webhook not found");
     return false;

@@ -18,6 +18,7 @@
 #include "core/value.h"
 #include "runtime/api/auth.h"
 #include "runtime/api/flow_cache.h"
+#include "runtime/api/hook_cache.h"
 #include "runtime/api/readers.h"
 #include "runtime/api/streams.h"
 
@@ -473,6 +474,7 @@ struct api *api_new(const struct api_config *config, struct error *err)
     api->router = router_new(route_tables, api->config.tenant, api->config.tenant_aliases);
     api->readers = readers_new(config->store, api->config.threads + ANSWER_THREADS + 2);
     api->flows = flow_cache_new(config->plugins, config->plugin_defaults, FLOWS_KEPT);
+    api->hooks = hook_cache_new();
     api->pool = pool_new("api", api->config.threads, api->config.queue_max);
     api->answers = pool_new("api-answer", ANSWER_THREADS, ANSWERS_MAX);
     api->streams = streams_new(api, api->config.followers_max, api->config.heartbeat);
@@ -506,6 +508,7 @@ void api_free(struct api *api)
     pool_free(api->pool);
     pool_free(api->answers);
     streams_free(api->streams);
+    hook_cache_free(api->hooks);
     flow_cache_free(api->flows);
     readers_free(api->readers);
     router_free(api->router);

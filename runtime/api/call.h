@@ -32,6 +32,7 @@ struct buf;
 struct expr_env;
 struct flow;
 struct flow_cache;
+struct hook_cache;
 struct flow_row;
 struct pool;
 struct value;
@@ -47,6 +48,7 @@ struct api {
     struct pool *pool;    /* handlers */
     struct pool *answers; /* continuations of what the driver answered, and streams */
     struct flow_cache *flows;
+    struct hook_cache *hooks;
     struct readers *readers;
     struct streams *streams;
     struct auth *auth;

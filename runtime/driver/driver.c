@@ -524,6 +524,9 @@ static void collect(struct driver *driver)
 /* After a commit: memory follows what is live, effects go out, people get their answers. */
 static void act(struct driver *driver)
 {
+    const struct commit *commit = &driver->commit;
+    if (commit->flows.count > 0 || commit->flow_purges.count > 0 || commit->triggers.count > 0)
+        atomic_fetch_add(&driver->catalog, 1);
     send_answers(driver);
     orders_send(driver);
     send_notices(driver);
@@ -1202,6 +1205,11 @@ void driver_free(struct driver *driver)
     arena_free(driver->scratch);
     pthread_mutex_destroy(&driver->watch_lock);
     free(driver);
+}
+
+uint64_t driver_catalog(struct driver *driver)
+{
+    return atomic_load(&driver->catalog);
 }
 
 struct driver_counts driver_counts(struct driver *driver)

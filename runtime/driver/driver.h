@@ -406,6 +406,12 @@ struct driver_counts {
     usec_t next_fire;           /* earliest schedule, USEC_NEVER none */
     usec_t store_failing_since; /* 0: commits succeed */
 };
+/*
+ * Changes whenever a change of a flow or of a trigger was stored, before the change is answered:
+ * what was read from the store after asking for it holds while it stays the same. Any thread.
+ */
+uint64_t driver_catalog(struct driver *driver);
+
 struct driver_counts driver_counts(struct driver *driver);
 
 #endif

@@ -220,8 +220,9 @@ struct driver {
     bool commit_waits; /* a commit failed and is tried again before anything else */
     usec_t commit_retry_at;
     unsigned commit_tries;
-    bool presses;         /* this turn has something that is to be stored at once */
-    usec_t lingers_until; /* when what may wait is stored; 0: nothing waits */
+    _Atomic uint64_t catalog; /* number of commits that changed flows or triggers */
+    bool presses;             /* this turn has something that is to be stored at once */
+    usec_t lingers_until;     /* when what may wait is stored; 0: nothing waits */
     struct store_numbers numbers;
     uint64_t last_millis; /* of ids */
 

@@ -14,7 +14,7 @@
 /* An execution in the store that wakes soon. */
 struct waker {
     struct wheel_timer timer;
-    uint8_t owner; /* enum timer_owner */
+    uint8_t owner;    /* enum timer_owner */
     struct list link; /* in driver->wakers */
     int64_t key;
 };
