@@ -173,6 +173,14 @@ bench-expr: $(BUILD)/bench/expr ## Expressions per second (JSON=1)
 .PHONY: bench-expr
 -include $(BUILD)/bench/expr.d
 
+$(BUILD)/bench/driver: bench/driver.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench-driver: $(BUILD)/bench/driver ## Driver and store without HTTP (WORK="hook cronstorm")
+	$(Q)$(BUILD)/bench/driver $(if $(JSON),--json) $(WORK)
+.PHONY: bench-driver
+
 $(BUILD)/bench/load: bench/load.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)

@@ -403,7 +403,7 @@ struct driver_counts {
     size_t inbox;
     size_t timers;
     size_t triggers;
-    usec_t next_fire;           /* earliest schedule, USEC_NEVER none */
+    usec_t next_fire;           /* earliest schedule, USEC_NEVER none; now and then behind */
     usec_t store_failing_since; /* 0: commits succeed */
 };
 /*

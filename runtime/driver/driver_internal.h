@@ -435,6 +435,8 @@ void slots_release(struct driver *driver, const char *namespace, const char *flo
 
 bool triggers_load(struct driver *driver, struct error *err);
 void triggers_free(struct driver *driver);
+/* The earliest date of all, for those who ask what is next. */
+void triggers_find_next(struct driver *driver);
 void trigger_due(struct driver *driver, struct wheel_timer *timer);
 /* The triggers of a flow as they are saved or deleted. */
 void triggers_save(struct driver *driver, const struct flow_change *change, int64_t revision);

@@ -311,6 +311,7 @@ void live_settle(struct driver *driver, struct live *live)
 void recover_waking(struct driver *driver)
 {
     usec_t until = driver->now + HORIZON;
+    triggers_find_next(driver);
     struct arena *arena = arena_new();
     struct execution_row *rows = NULL;
     size_t count = 0;

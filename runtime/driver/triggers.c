@@ -24,6 +24,9 @@
 /* Triggers read at once at the start. */
 #define TRIGGERS_PAGE 5000U
 
+/* With more, the next date of all is looked for now and then, not after each that fired. */
+#define FEW 1000U
+
 #define SCHEDULE_TYPE "io.kestra.plugin.core.trigger.Schedule"
 #define DATES_TYPE    "io.kestra.plugin.core.trigger.ScheduleOnDates"
 
@@ -183,6 +186,20 @@ static void arm(struct driver *driver, const struct trigger_state *state)
         wheel_cancel(driver->wheel, &entry->timer);
     else
         wheel_set(driver->wheel, &entry->timer, at);
+    atomic_store_explicit(&driver->count_triggers, driver->scheduled_count, memory_order_relaxed);
+    if (at < atomic_load_explicit(&driver->next_fire, memory_order_relaxed))
+        atomic_store_explicit(&driver->next_fire, at, memory_order_relaxed);
+}
+
+void triggers_find_next(struct driver *driver)
+{
+    usec_t next = USEC_NEVER;
+    for (size_t i = 0; i < driver->scheduled_count; i++) {
+        const struct scheduled *entry = driver->scheduled[i];
+        if (wheel_is_set(&entry->timer) && entry->timer.due < next)
+            next = entry->timer.due;
+    }
+    atomic_store_explicit(&driver->next_fire, next, memory_order_relaxed);
 }
 
 /* ---- states ---- */
@@ -598,6 +615,8 @@ void trigger_due(struct driver *driver, struct wheel_timer *timer)
     fire(driver, state, &entry->spec->spec);
     state_save(driver, state, plain);
     arena_reset(driver->scratch);
+    if (driver->scheduled_count <= FEW && driver->now >= driver->next_fire)
+        triggers_find_next(driver);
 }
 
 /* ---- the end of an execution ---- */
