@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "base/timefmt.h"
 #include "core/plugin.h"
 #include "core/value.h"
 #include "runtime/engine/inline.h"
@@ -17,6 +18,7 @@ static bool run(struct inline_ctx *ctx,
     (void)out;
     (void)err;
     ctx->wait = p->duration < 0 ? 0 : p->duration;
+    inline_log(ctx, LOG_INFO, "Waiting for %s", duration_format(ctx->arena, ctx->wait));
     return true;
 }
 
