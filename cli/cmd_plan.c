@@ -131,11 +131,12 @@ static const struct value *plan_there(struct command_line *line, struct error *e
 static int run(struct command_line *line)
 {
     struct error err = { 0 };
-    bool is_here = line->arguments_count > 0 || line_option(line, "base") != NULL ||
-                   line_option(line, "head") != NULL;
+    const char *address =
+        line->arguments_count > 0 ? line->arguments[0] : line_option(line, "repo");
+    bool is_here =
+        address != NULL || line_option(line, "base") != NULL || line_option(line, "head") != NULL;
     const struct value *plan =
-        is_here ? plan_here(line, line->arguments_count > 0 ? line->arguments[0] : ".", &err)
-                : plan_there(line, &err);
+        is_here ? plan_here(line, address == NULL ? "." : address, &err) : plan_there(line, &err);
     if (plan == NULL)
         return command_fail(line, &err);
     plan_print(line, plan, is_here ? NULL : "weir apply");
@@ -145,6 +146,8 @@ static int run(struct command_line *line)
 }
 
 static const struct option options[] = {
+    { "repo", 'r', OPTION_VALUE, "FOLDER-OR-URL", .complete = COMPLETE_FOLDER,
+      .doc = "The repository; the same as the argument." },
     { "base", 'b', OPTION_VALUE, "REF",
       .doc = "What is deployed: a branch, tag or commit. Without it nothing is." },
     { "head", 0, OPTION_VALUE, "REF",

@@ -119,6 +119,18 @@ static bool is_rewritten(struct question *question)
             !is_ancestor);
 }
 
+/* Names only: what Git understands beyond them can be a search through all history. */
+static bool ref_is_plain(const char *ref)
+{
+    for (const char *at = ref; *at != '\0'; at++) {
+        bool is_word = (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') ||
+                       (*at >= 'A' && *at <= 'Z') || strchr("._/-", *at) != NULL;
+        if (!is_word)
+            return false;
+    }
+    return *ref != '\0' && *ref != '-' && strstr(ref, "..") == NULL;
+}
+
 static bool open_question(struct question *question, struct error *err)
 {
     struct runtime *runtime = sources_runtime(question->sources);
@@ -131,6 +143,8 @@ static bool open_question(struct question *question, struct error *err)
     question->repo = git_repo_open(source->copy, err);
     if (question->repo == NULL)
         return false;
+    if (ref != NULL && !ref_is_plain(ref))
+        return error_set(err, ERR_INVALID, "'%s' is not a branch, tag or id of a commit", ref);
     struct oid id = source->tip;
     if (ref != NULL && !git_repo_resolve(question->repo, ref, &id, err))
         return false;

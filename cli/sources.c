@@ -24,6 +24,7 @@
 #include "core/diag.h"
 #include "core/plan.h"
 #include "core/value.h"
+#include "reconciler/notes.h"
 #include "reconciler/reconcile.h"
 #include "reconciler/target.h"
 
@@ -35,6 +36,7 @@ struct delivered {
     struct arena *arena;
     const struct value *findings; /* list */
     usec_t applied_at;
+    const char *said; /* reason of a hold that was logged; NULL none */
 };
 
 struct sources {
@@ -72,14 +74,17 @@ char *source_name(struct arena *arena, const char *address)
 
 /* ---- deliveries ---- */
 
+/* said: what was logged about it, so that it is not logged again; may be NULL. */
 static void remember(struct sources *sources,
                      const char *name,
                      const struct plan *plan,
-                     bool applied)
+                     usec_t applied_at,
+                     const char *said)
 {
     struct delivered *now = check_calloc(1, sizeof(*now));
     now->arena = arena_new();
-    now->applied_at = applied ? clock_now() : 0;
+    now->applied_at = applied_at;
+    now->said = arena_strdup(now->arena, said);
     struct value_builder list = value_build(now->arena);
     for (size_t i = 0; plan != NULL && i < plan->findings.all.count && i < FINDINGS_SHOWN; i++) {
         if (plan->findings.all.items[i].level == DIAG_ERROR)
@@ -151,6 +156,56 @@ static const char *reasons_of(struct arena *arena, const struct plan *plan)
     return text;
 }
 
+/* Was the same logged about the last delivery? A held commit is delivered every minute. */
+static bool was_said(struct sources *sources, const char *name, const char *text)
+{
+    (void)pthread_mutex_lock(&sources->lock);
+    const struct delivered *delivered = map_find(&sources->delivered, name);
+    bool is_same = delivered != NULL && str_eq(delivered->said, text);
+    (void)pthread_mutex_unlock(&sources->lock);
+    return is_same;
+}
+
+/* When the commit that is in force was applied, perhaps before the last start; 0: none is. */
+static usec_t applied_at(struct target *target, struct arena *arena, const char *source)
+{
+    struct head_note head;
+    struct error ignored = { 0 }; // status does without it
+    return head_note_load(target, arena, source, &head, &ignored) ? head.at : 0;
+}
+
+static void say_held(struct sources *sources,
+                     const struct snapshot *snapshot,
+                     const struct plan *plan,
+                     const char *commit,
+                     const char *reasons,
+                     usec_t since)
+{
+    AUTO_ARENA struct arena *scratch = arena_new();
+    const char *said = arena_printf(scratch, "%s %s", commit, reasons);
+    if (!was_said(sources, snapshot->source, said))
+        log_warn("commit held", LOG_STR("source", snapshot->source), LOG_STR("commit", commit),
+                 LOG_STR("because", reasons));
+    remember(sources, snapshot->source, plan, since, said);
+}
+
+static void say_applied(const struct snapshot *snapshot,
+                        const struct plan *plan,
+                        const char *commit,
+                        const char *summary)
+{
+    bool is_current = plan->base != NULL && oid_equal(&plan->base->id, &plan->head.id);
+    if (is_current && plan_is_empty(plan))
+        log_info("in step", LOG_STR("source", snapshot->source), LOG_STR("commit", commit));
+    else
+        log_info("commit applied", LOG_STR("source", snapshot->source), LOG_STR("commit", commit),
+                 LOG_STR("subject", snapshot->commit.subject),
+                 LOG_STR("author", snapshot->commit.author), LOG_STR("changes", summary));
+    if (snapshot->is_rewritten)
+        log_warn("history was rewritten: what was applied last is no ancestor of this commit",
+                 LOG_STR("source", snapshot->source), LOG_STR("commit", commit));
+}
+
 static enum delivery deliver(void *data,
                              const struct snapshot *snapshot,
                              struct arena *arena,
@@ -171,7 +226,7 @@ static enum delivery deliver(void *data,
     };
     AUTO(plan_freep) struct plan *plan = reconcile_plan(snapshot, target, &options, err);
     if (plan == NULL) {
-        remember(sources, snapshot->source, NULL, false);
+        remember(sources, snapshot->source, NULL, 0, NULL);
         return DELIVERY_FAILED;
     }
     char commit[OID_TEXT];
@@ -179,23 +234,17 @@ static enum delivery deliver(void *data,
     if (plan_is_held(plan)) {
         if (!reconcile_hold(snapshot, target, &options, plan, err))
             return DELIVERY_FAILED;
-        remember(sources, snapshot->source, plan, false);
         *summary = reasons_of(arena, plan);
-        log_warn("commit held", LOG_STR("source", snapshot->source), LOG_STR("commit", commit),
-                 LOG_STR("because", *summary));
+        say_held(sources, snapshot, plan, commit, *summary,
+                 applied_at(target, arena, snapshot->source));
         return DELIVERY_HELD;
     }
     struct apply_options apply = { 0 };
     if (!reconcile_apply(snapshot, target, &options, &apply, plan, err))
         return DELIVERY_FAILED;
-    remember(sources, snapshot->source, plan, true);
+    remember(sources, snapshot->source, plan, applied_at(target, arena, snapshot->source), NULL);
     *summary = summary_of(arena, plan);
-    log_info("commit applied", LOG_STR("source", snapshot->source), LOG_STR("commit", commit),
-             LOG_STR("subject", snapshot->commit.subject),
-             LOG_STR("author", snapshot->commit.author), LOG_STR("changes", *summary));
-    if (snapshot->is_rewritten)
-        log_warn("history was rewritten: what was applied last is no ancestor of this commit",
-                 LOG_STR("source", snapshot->source), LOG_STR("commit", commit));
+    say_applied(snapshot, plan, commit, *summary);
     return DELIVERY_APPLIED;
 }
 

@@ -18,6 +18,7 @@ struct apply {
     VEC(struct note_change) notes;
     const char *inventory;
     usec_t now;
+    int64_t number; /* of the applied commit */
 };
 
 static void put_note(struct apply *apply, const char *collection, const char *key, struct buf *body)
@@ -207,11 +208,24 @@ static void note_head(struct apply *apply)
         .layout = planner->layout_digest,
         .plan = plan->digest,
         .at = apply->now,
+        .number = apply->number,
         .objects = objects,
     };
     put_value(apply, NOTES_SOURCES, plan->source, head_note_to_value(apply->arena, &head));
     apply->notes.items[apply->notes.count - 1].expected =
         planner->has_head ? planner->head.digest : "";
+}
+
+/* Adds to the history, and lets go of what is too old. */
+static void note_history(struct apply *apply, const char *actor)
+{
+    struct arena *arena = apply->arena;
+    const struct plan *plan = apply->planner->plan;
+    const char *collection = notes_applied(arena, plan->source);
+    put_value(apply, collection, applied_note_key(arena, apply->number),
+              applied_note_value(arena, plan, actor, apply->now));
+    if (apply->number > APPLIED_NOTES_MAX)
+        remove_note(apply, collection, applied_note_key(arena, apply->number - APPLIED_NOTES_MAX));
 }
 
 static bool is_expected(const struct plan *plan, const char *expected)
@@ -252,6 +266,7 @@ bool reconcile_apply(const struct snapshot *snapshot,
         .arena = arena_new(),
         .inventory = notes_inventory(plan->arena, snapshot->source),
         .now = options->now,
+        .number = planner->has_head ? planner->head.number + 1 : 1,
     };
     const char *actor = options_apply != NULL && options_apply->actor != NULL ? options_apply->actor
                                                                               : plan->head.author;
@@ -267,9 +282,7 @@ bool reconcile_apply(const struct snapshot *snapshot,
         batch.objects = object_changes(&apply, &batch.objects_count);
         note_objects(&apply);
         note_head(&apply);
-        put_value(&apply, notes_applied(apply.arena, snapshot->source),
-                  arena_printf(apply.arena, "%020lld-%s", (long long)apply.now, hex),
-                  applied_note_value(apply.arena, plan, actor, apply.now));
+        note_history(&apply, actor);
         remove_note(&apply, NOTES_HELD, snapshot->source);
         batch.notes = apply.notes.items;
         batch.notes_count = apply.notes.count;

@@ -39,6 +39,11 @@ const char *notes_applied(struct arena *arena, const char *source)
     return arena_printf(arena, "applied/%s", source);
 }
 
+const char *applied_note_key(struct arena *arena, int64_t number)
+{
+    return arena_printf(arena, "%012lld", (long long)number);
+}
+
 static void put_oid(struct value_builder *builder, const char *key, const struct oid *id)
 {
     char hex[OID_TEXT];
@@ -63,6 +68,7 @@ const struct value *head_note_to_value(struct arena *arena, const struct head_no
     value_put_text(&builder, "layout", head->layout);
     value_put_text(&builder, "plan", head->plan);
     value_put_int(&builder, "at", head->at);
+    value_put_int(&builder, "number", head->number);
     value_put_int(&builder, "objects", head->objects);
     return value_build_map(&builder);
 }
@@ -90,6 +96,7 @@ bool head_note_load(struct target *target,
         .layout = value_get_text(doc, "layout", ""),
         .plan = value_get_text(doc, "plan", ""),
         .at = value_get_int(doc, "at", 0),
+        .number = value_get_int(doc, "number", 0),
         .objects = value_get_int(doc, "objects", 0),
         .digest = digest_sha256_hex(arena, note.body, note.length),
     };

@@ -23,6 +23,12 @@ struct value;
 #define NOTES_HELD       "held"
 #define NOTES_REFERENCES "references"
 
+/* Applied commits of a source that are kept. */
+#define APPLIED_NOTES_MAX 1000
+
+/* Key of an applied commit, by its number. */
+const char *applied_note_key(struct arena *arena, int64_t number);
+
 /* "inventory/<source>" … owned by the arena. */
 const char *notes_inventory(struct arena *arena, const char *source);
 const char *notes_invalid(struct arena *arena, const char *source);
@@ -36,6 +42,7 @@ struct head_note {
     const char *layout; /* digest of the layout it was read with */
     const char *plan;   /* digest */
     usec_t at;          /* when it was applied */
+    int64_t number;     /* of applied commits so far */
     int64_t objects;    /* that belong to the source since */
     const char *digest; /* of the note itself, for note_change.expected */
 };
