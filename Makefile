@@ -41,7 +41,7 @@ SUITE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/conformance/*.c
 all: $(BUILD)/weir ## Build the program
 
 help: ## Show this list
-	@grep -hE '^[a-z][a-zA-Z_-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
+	@grep -hE '^[a-z][a-zA-Z0-9_-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
 	  awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 $(BUILD)/%.o: %.c
@@ -209,6 +209,9 @@ $(PROBES:%=$(BUILD)/bench/%): $(BUILD)/bench/%: bench/probes/%.c bench/probes/pr
 
 probes: $(PROBES:%=$(BUILD)/bench/%) ## Limits of this machine as JSON lines (PROBES="spawn commit" ROUNDS=5)
 	$(Q)for probe in $^; do $$probe $(or $(ROUNDS),5) || exit 1; done
+
+check: ## Everything that continuous integration runs
+	$(Q)tools/test.sh
 
 clean: ## Remove everything built
 	$(Q)rm -rf build
