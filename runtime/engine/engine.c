@@ -236,6 +236,9 @@ static bool resolve_next(struct engine *engine)
 static void drive(struct engine *engine)
 {
     while (!is_halted(engine->execution)) {
+        // an assertion is looked at on every change, also of what is done in one step
+        if (settle_slas(engine))
+            continue;
         if (engine->budget == 0) {
             if (!engine->continues)
                 command_add(engine, COMMAND_CONTINUE, NULL);

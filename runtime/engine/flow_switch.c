@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/error.h"
 #include "base/str.h"
 #include "core/diag.h"
 #include "runtime/engine/engine_internal.h"
@@ -42,6 +43,10 @@ static bool start(struct engine *engine, struct task_run *run, struct error *err
     if (!find_case(engine, run, value, &found, err))
         return false;
     bool is_default = found == NULL && task_list(run->task, SLOT_DEFAULT) != NULL;
+    // observed on the reference server, where the specification says SUCCESS
+    if (found == NULL && !is_default)
+        return error_set(err, ERR_INVALID,
+                         "no case fits the value '%s', and there are no 'defaults'", value);
     if (found != NULL)
         engine_put_memo(engine, run, "case", value_string(engine->scratch, found));
     engine_put_output(engine, run, "value", value_string(engine->scratch, value));
@@ -119,7 +124,7 @@ const struct plugin task_flow_switch = {
     .role = PLUGIN_TASK,
     .task_kind = TASK_FLOWABLE,
     .title = "Run the tasks that belong to a value.",
-    .doc = "Without a fitting case and without `defaults` nothing is run, and the task succeeds.",
+    .doc = "Without a fitting case and without `defaults` the task fails.",
     .aliases = aliases,
     .props = props,
     .props_size = sizeof(struct props),
