@@ -60,10 +60,13 @@ static struct http_request request_for(const struct client *client,
 
 static void unreachable(const struct client *client, struct error *err)
 {
-    (void)error_wrap(err, "no answer from %s", client->server);
     struct error inner = *err;
-    (void)error_set(err, ERR_UNAVAILABLE,
-                    "%s; start one with 'weir up', or name another with --server", inner.text);
+    (void)error_set(err,
+                    ERR_UNAVAILABLE,
+                    "no answer from %s (%s); start a server with 'weir up', or name another with "
+                    "--server",
+                    client->server,
+                    inner.text);
 }
 
 /* The server's own words, from its JSON error. */

@@ -248,6 +248,22 @@ static enum delivery deliver(void *data,
     return DELIVERY_APPLIED;
 }
 
+/* Long fetches show a bar on a terminal, a line now and then elsewhere. */
+static void fetching(void *data, const char *source, const struct git_pack_progress *pack)
+{
+    struct sources *sources = data;
+    (void)source;
+    (void)pthread_mutex_lock(&sources->lock);
+    // indexing follows receiving; both count as half
+    progress_update(&sources->progress,
+                    ((int64_t)pack->received + pack->indexed) / 2,
+                    pack->objects,
+                    "objects");
+    if (pack->objects != 0 && pack->indexed >= pack->objects)
+        progress_end(&sources->progress);
+    (void)pthread_mutex_unlock(&sources->lock);
+}
+
 static bool applied(void *data, const char *source, struct oid *out)
 {
     struct sources *sources = data;
@@ -420,7 +436,7 @@ static bool open_agent(struct sources *sources,
         .sources_count = count,
         .folder = arena_printf(arena, "%s/mirrors", data),
     };
-    struct agent_ops ops = { .data = sources, .deliver = deliver, .applied = applied };
+    struct agent_ops ops = { .data = sources, .deliver = deliver, .applied = applied, .progress = fetching };
     sources->agent = agent_new(&options, &ops, err);
     return sources->agent != NULL && agent_start(sources->agent, err);
 }
@@ -434,6 +450,7 @@ struct sources *sources_start(struct runtime *runtime,
     struct sources *sources = check_calloc(1, sizeof(*sources));
     sources->runtime = runtime;
     sources->arena = arena_new();
+    sources->progress.label = "fetching";
     CHECK(pthread_mutex_init(&sources->lock, NULL) == 0);
     if (!open_agent(sources, config, data, address, err)) {
         sources_stop(sources);
