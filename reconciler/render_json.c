@@ -60,8 +60,6 @@ static void put_key(struct value_builder *map, const struct object_key *key)
 
 static const struct value *commit_value(struct arena *arena, const struct git_commit_info *commit)
 {
-    if (commit == NULL)
-        return &value_null;
     struct value_builder map = value_build(arena);
     put_oid(&map, "commit", &commit->id);
     value_put_text(&map, "subject", commit->subject);
@@ -269,7 +267,8 @@ const struct value *plan_to_value(struct arena *arena, const struct plan *plan)
     value_put_text(&map, "source", plan->source);
     value_put_text(&map, "repository", plan->shown);
     value_put_text(&map, "branch", plan->branch);
-    value_put(&map, "base", commit_value(arena, plan->base));
+    if (plan->base != NULL)
+        value_put(&map, "base", commit_value(arena, plan->base));
     value_put(&map, "head", commit_value(arena, &plan->head));
     value_put_bool(&map, "isRewritten", plan->is_rewritten);
     value_put_bool(&map, "isPartial", plan->is_partial);

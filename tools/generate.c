@@ -24,6 +24,7 @@
 #include "core/plugin.h"
 #include "core/repo_config.h"
 #include "core/schema.h"
+#include "reconciler/documents.h"
 #include "runtime/plugins.h"
 
 struct generator {
@@ -91,6 +92,16 @@ static void write_schemas(struct generator *generator)
     save(generator, "schemas", "repository.json");
     schema_write(&generator->out, schema_settings(generator->arena, settings));
     save(generator, "schemas", "config.json");
+    schema_write(&generator->out,
+                 schema_table(generator->arena, "weir/plan.json",
+                              "What applying a commit would change: weir plan --output json",
+                              plan_document_props));
+    save(generator, "schemas", "plan.json");
+    schema_write(&generator->out,
+                 schema_table(generator->arena, "weir/drift.json",
+                              "What was changed beside Git: one source of weir drift --output json",
+                              drift_document_props));
+    save(generator, "schemas", "drift.json");
 }
 
 static void write_pages(struct generator *generator)

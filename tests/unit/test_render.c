@@ -6,20 +6,36 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "core/diag.h"
 #include "core/value.h"
+#include "reconciler/documents.h"
 #include "reconciler/drift.h"
 #include "reconciler/render_json.h"
 #include "reconciler/render_text.h"
 #include "tests/support/test.h"
+#include "tests/support/test_plugins.h"
 #include "tests/support/world.h"
 
 #define SCHEDULE(cron)                                                                             \
     "triggers:\n  - id: hourly\n    type: io.kestra.plugin.core.trigger.Schedule\n    cron: "      \
     "\"" cron "\"\n"
 
+/* Every member that a document has is in its table. */
+static void assert_described(const struct prop *table, const struct value *document)
+{
+    struct arena *arena = arena_new();
+    struct diag_list findings = diag_list_new(arena, NULL);
+    const struct prop *const tables[] = { table, NULL };
+    prop_check(tables, test_plugins(), document, "", "the document", &findings);
+    if (findings.errors > 0)
+        fail_msg("%s: %s", findings.all.items[0].path, findings.all.items[0].message);
+    arena_free(arena);
+}
+
 /* The text of a plan behind its first line, which holds ids of commits and a digest. */
 static const char *render(struct world *world, const struct plan *plan)
 {
+    assert_described(plan_document_props, plan_to_value(world->arena, plan));
     struct render_options options = { .now = world->options.now };
     struct buf out = { 0 };
     plan_render_text(&out, plan_to_value(world->arena, plan), &options);
@@ -147,6 +163,7 @@ static void render_gives_programs_a_stable_document(void **state)
     world_commit(&world);
     struct plan *plan = world_plan(&world);
     const struct value *document = plan_to_value(world.arena, plan);
+    assert_described(plan_document_props, document);
     assert_int_equal(value_get_int(document, "version", 0), 1);
     assert_string_equal(value_get_text(document, "digest", ""), plan->digest);
     assert_string_equal(
@@ -200,6 +217,7 @@ static void drift_names_field_actor_and_time_of_each_change(void **state)
     assert_int_equal(report.objects, 3);
     assert_int_equal(report.items.count, 2);
 
+    assert_described(drift_document_props, drift_to_value(world.arena, &report));
     struct render_options options = { .now = test_time("2026-06-01T12:00:00Z") };
     struct buf out = { 0 };
     drift_render_text(&out, drift_to_value(world.arena, &report), &options);
