@@ -101,8 +101,9 @@ static const char *parent_of(struct driver *driver,
 {
     if (execution->trigger_type == NULL || execution->trigger_variables == NULL)
         return NULL;
+    // parts of a task, such as those of ForEachItem, are not in the set
     const struct plugin *plugin = plugin_find(driver->config.plugins, execution->trigger_type);
-    if (plugin == NULL || plugin->role != PLUGIN_TASK)
+    if (plugin != NULL && plugin->role != PLUGIN_TASK)
         return NULL;
     *run_id = value_get_text(execution->trigger_variables, "taskRunId", NULL);
     return value_get_text(execution->trigger_variables, "executionId", NULL);
