@@ -60,6 +60,15 @@ $(BUILD)/unit: $(UNIT_OBJ) $(SUPPORT_OBJ) $(BUILD)/libweir.a
 $(BUILD)/suites: $(SUITE_OBJ) $(SUPPORT_OBJ) $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
 
+FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/faults/*.c)))
+$(BUILD)/faults: $(FAULT_OBJ) $(SUPPORT_OBJ) $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
+
+faults: $(BUILD)/faults ## Each effect fails once (TEST=prefix)
+	$(Q)$(BUILD)/faults $(TEST)
+.PHONY: faults
+-include $(FAULT_OBJ:.o=.d)
+
 unit: $(BUILD)/unit ## Unit tests (TEST=prefix of a group or test)
 	$(Q)$(BUILD)/unit $(TEST)
 

@@ -87,13 +87,28 @@ static void open_store(struct driver_bed *bed)
         fail_msg("%s", err.text);
 }
 
+static void broken(void *data, const struct error *err)
+{
+    (void)err;
+    ((struct driver_bed *)data)->is_broken = true;
+}
+
 void driver_bed_start(struct driver_bed *bed)
 {
     struct error err = { 0 };
     if (bed->store == NULL)
         open_store(bed);
+    struct fault_store before = bed->faults;
+    fault_store_init(&bed->faults, bed->store);
+    bed->faults.commits = before.commits;
+    bed->faults.at = before.at;
+    bed->faults.times = before.times;
+    bed->faults.fault = before.fault;
+    bed->is_broken = false;
     struct driver_config config = {
-        .store = bed->store,
+        .broken = broken,
+        .broken_data = bed,
+        .store = &bed->faults.base,
         .logs = bed->logs,
         .world = &bed->world,
         .plugins = bed_plugins(),
@@ -191,13 +206,19 @@ static void done(struct driver_request *request)
     *(bool *)request->data = true;
 }
 
+void driver_bed_submit(struct driver_bed *bed, struct driver_request *request, bool *is_done)
+{
+    *is_done = false;
+    request->arena = bed->arena;
+    request->done = done;
+    request->data = is_done;
+    assert_true(driver_submit(bed->driver, request));
+}
+
 bool driver_bed_ask(struct driver_bed *bed, struct driver_request *request)
 {
     bool is_done = false;
-    request->arena = bed->arena;
-    request->done = done;
-    request->data = &is_done;
-    assert_true(driver_submit(bed->driver, request));
+    driver_bed_submit(bed, request, &is_done);
     driver_bed_settle(bed);
     assert_true(is_done);
     return request->ok;

@@ -12,6 +12,7 @@
 #include "runtime/driver/driver.h"
 #include "runtime/store/logstore.h"
 #include "runtime/store/store.h"
+#include "tests/support/fault_store.h"
 
 struct bed_cancel {
     char execution_id[ID_LENGTH + 1];
@@ -23,6 +24,8 @@ struct driver_bed {
     struct arena *arena;
     const char *path; /* of the database, NULL: in memory */
     struct store *store;
+    struct fault_store faults; /* what the driver writes through */
+    bool is_broken;            /* the driver gave the store up */
     struct store_reader *reader;
     struct logstore *logs;
     struct driver *driver;
@@ -54,6 +57,8 @@ void driver_bed_settle(struct driver_bed *bed);
 /* Moves the clock; every timer on the way gets its turn. */
 void driver_bed_advance(struct driver_bed *bed, usec_t at);
 
+/* Answers a request without waiting for it. */
+void driver_bed_submit(struct driver_bed *bed, struct driver_request *request, bool *is_done);
 /* Submits and settles; whether it was answered with ok. */
 bool driver_bed_ask(struct driver_bed *bed, struct driver_request *request);
 
