@@ -5,12 +5,14 @@
 #include "base/buf.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/version.h"
 #include "core/config.h"
 #include "core/repo_config.h"
 #include "core/schema.h"
+#include "runtime/api/api.h"
 #include "runtime/plugins.h"
 
-static const char *const words[] = { "flow", "repository", "config", NULL };
+static const char *const words[] = { "flow", "repository", "config", "openapi", NULL };
 
 static int run(struct command_line *line)
 {
@@ -23,8 +25,10 @@ static int run(struct command_line *line)
                               "What a repository deploys: weir.yaml", repo_config_props);
     else if (strcmp(name, "config") == 0)
         schema = schema_settings(line->arena, settings);
+    else if (strcmp(name, "openapi") == 0)
+        schema = api_openapi(line->arena, WEIR_VERSION);
     else
-        return command_usage(line, "no schema '%s': flow, repository or config", name);
+        return command_usage(line, "no schema '%s': flow, repository, config or openapi", name);
     struct buf out = { 0 };
     schema_write(&out, schema);
     (void)fwrite(out.bytes, 1, out.length, stdout);
@@ -36,11 +40,12 @@ static const char *const examples[] = { "weir schema flow > flow.json", NULL };
 
 const struct cli_command command_schema = {
     .name = "schema",
-    .arguments = "flow|repository|config",
-    .summary = "print a JSON Schema, for editors",
+    .arguments = "flow|repository|config|openapi",
+    .summary = "print a JSON Schema for editors, or the description of the API",
     .doc =
         "The schema of flow files, of weir.yaml, or of the server's settings file. In an editor\n"
-        "with YAML support it gives completion, documentation and checks while typing.",
+        "with YAML support it gives completion, documentation and checks while typing. openapi is\n"
+        "the description of the HTTP API.",
     .complete = COMPLETE_WORDS,
     .words = words,
     .arguments_min = 1,

@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/version.h"
 #include "core/config.h"
 #include "core/docgen.h"
 #include "core/expr/expr.h"
@@ -25,6 +26,7 @@
 #include "core/repo_config.h"
 #include "core/schema.h"
 #include "reconciler/documents.h"
+#include "runtime/api/api.h"
 #include "runtime/plugins.h"
 
 struct generator {
@@ -92,6 +94,8 @@ static void write_schemas(struct generator *generator)
     save(generator, "schemas", "repository.json");
     schema_write(&generator->out, schema_settings(generator->arena, settings));
     save(generator, "schemas", "config.json");
+    schema_write(&generator->out, api_openapi(generator->arena, WEIR_VERSION));
+    save(generator, "schemas", "openapi.json");
     schema_write(&generator->out,
                  schema_table(generator->arena, "weir/plan.json",
                               "What applying a commit would change: weir plan --output json",

@@ -29,7 +29,13 @@ step() {
                 if ($(i + 1) ~ /^skipped/) s += $i
             }
         }
-        /^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3; if ($0 ~ /skipped/) s += $5 }
+        /^[0-9]+ ([a-z]+ )?passed, [0-9]+ failed/ {
+            p += $1
+            for (i = 3; i <= NF; i++) {
+                if ($i ~ /^failed/) f += $(i - 1)
+                if ($i ~ /^skipped/) s += $(i - 1)
+            }
+        }
         END { printf "%d %d %d", p, f, s }' "$log")
     local p f s
     read -r p f s <<<"$counts"
