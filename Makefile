@@ -166,6 +166,24 @@ crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)
 crash-short: $(BUILD)/weir
 	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
 
+# Simulation of the driver; that of the engine, when it is there, is `make sim`.
+SIM_DRIVER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/driver/*.c)))
+
+$(BUILD)/sim_driver: $(SIM_DRIVER_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+sim-driver: $(BUILD)/sim_driver ## Simulation of the driver (SEED=1 RUNS=500; SEED=0: random)
+	$(Q)$(BUILD)/sim_driver $(or $(SEED),1) $(or $(RUNS),500)
+
+sim-plants: $(BUILD)/sim_driver
+	$(Q)$(BUILD)/sim_driver plants
+
+sim-short: $(BUILD)/sim_driver ## Both, short
+	$(Q)$(BUILD)/sim_driver plants
+	$(Q)$(BUILD)/sim_driver 1 400
+.PHONY: sim-driver sim-plants sim-short
+-include $(SIM_DRIVER_OBJ:.o=.d)
+
 $(BUILD)/bench/engine: bench/engine.c $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(PKG_CFLAGS) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
