@@ -435,13 +435,14 @@ static const struct value *trigger_inputs(struct driver *driver,
 
 /*
  * Creates the execution; what cannot be rendered or resolved makes it FAILED, so that the mistake
- * is seen. NULL: the flow does not allow it at all.
+ * is seen. backfill: that the fire belongs to; fire and backfill are NULL for polling triggers. NULL: the flow does not allow it at all.
  */
 static struct live *start(struct driver *driver,
                           const struct trigger_state *state,
                           const struct value *variables,
                           const char *failure,
-                          const struct fire *fire)
+                          const struct fire *fire,
+                          const struct backfill *backfill)
 {
     struct error err = { 0 };
     const struct flow *flow = flows_get(driver, state->namespace, state->flow_id, 0, &err);
@@ -464,8 +465,8 @@ static struct live *start(struct driver *driver,
         creation.fire_at = fire->date;
         creation.fire_backfill = fire->is_backfill ? fire->backfill_start : 0;
     }
-    const char *more_inputs = fire != NULL && fire->is_backfill ? state->backfill.inputs : NULL;
-    const char *more_labels = fire != NULL && fire->is_backfill ? state->backfill.labels : NULL;
+    const char *more_inputs = fire != NULL && fire->is_backfill ? backfill->inputs : NULL;
+    const char *more_labels = fire != NULL && fire->is_backfill ? backfill->labels : NULL;
     const struct value *context = trigger_context(driver, flow, variables);
     struct expr_env env = create_env(driver, context, flow->cache);
     const struct value *labels =
@@ -567,7 +568,8 @@ static void fire(struct driver *driver, struct trigger_state *state, const struc
 {
     struct date_context context;
     struct date_test test = date_test_of(driver, &context, state, spec);
-    usec_t backfill_start = state->backfill.start;
+    // its last date ends the backfill, and still carries its inputs and labels
+    const struct backfill backfill = state->backfill;
     struct fire fired = trigger_fire(state, spec, &test, fallback_of(driver), driver->now);
     if (fired.kind == FIRE_POLL) {
         state->worker_id = driver->config.name;
@@ -579,8 +581,8 @@ static void fire(struct driver *driver, struct trigger_state *state, const struc
     const struct value *variables = date_variables(driver, spec, &test, fired.date);
     const char *failure =
         fired.kind == FIRE_FAILED ? arena_strdup(driver->arena, context.failure.text) : NULL;
-    fired.backfill_start = backfill_start;
-    const struct live *live = start(driver, state, variables, failure, &fired);
+    fired.backfill_start = backfill.start;
+    const struct live *live = start(driver, state, variables, failure, &fired, &backfill);
     if (live != NULL)
         lock(driver, state, live);
 }
@@ -723,7 +725,7 @@ void triggers_answer(struct driver *driver, const struct message *message)
         log_evaluation(driver, state, arena_strdup(driver->arena, message->error->text));
         if (trigger->fail_on_trigger_error)
             live = start(driver, state, &value_empty_map,
-                         arena_strdup(driver->arena, message->error->text), NULL);
+                         arena_strdup(driver->arena, message->error->text), NULL, NULL);
     } else if (trigger != NULL && message->variables != NULL) {
         const struct value *variables = value_copy(driver->arena, message->variables);
         const struct value *context = trigger_context(driver, flow, variables);
@@ -732,7 +734,7 @@ void triggers_answer(struct driver *driver, const struct message *message)
             log_evaluation(driver, state, arena_strdup(driver->arena, err.text));
         map_put_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key), state);
         if (holds == DATE_YES)
-            live = start(driver, state, variables, NULL, NULL);
+            live = start(driver, state, variables, NULL, NULL, NULL);
     }
     if (live != NULL)
         lock(driver, state, live);
