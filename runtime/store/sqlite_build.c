@@ -7,6 +7,18 @@
 /* Values of one list; more are a mistake of whoever built the query. */
 #define PARAMETERS_MAX 2000
 
+bool snapshot_begin(struct sqlite_reader *reader, bool *is_own, struct error *err)
+{
+    *is_own = !sql_in_transaction(reader->sql);
+    return !*is_own || sql_begin(reader->sql, false, err);
+}
+
+void snapshot_end(struct sqlite_reader *reader, bool is_own)
+{
+    if (is_own)
+        sql_rollback(reader->sql);
+}
+
 struct builder build(struct sqlite_reader *reader, struct arena *arena, const char *text)
 {
     struct builder builder = { .reader = reader, .arena = arena, .text = &reader->text };

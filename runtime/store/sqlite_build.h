@@ -21,6 +21,13 @@ static inline struct sqlite_reader *reader_of(struct store_reader *base)
     return (struct sqlite_reader *)base;
 }
 
+/*
+ * Verbs of several statements read one state: begins a read transaction unless the caller has one.
+ * snapshot_end() takes what snapshot_begin() set.
+ */
+bool snapshot_begin(struct sqlite_reader *reader, bool *is_own, struct error *err);
+void snapshot_end(struct sqlite_reader *reader, bool is_own);
+
 struct parameter {
     const char *text; /* NULL: number */
     int64_t number;

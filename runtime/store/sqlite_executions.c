@@ -143,11 +143,11 @@ static bool read_runs(struct sqlite_reader *reader,
  * All rows of a prepared statement over EXECUTION_COLUMNS; with_runs: e.runs follows them. The runs
  * are read after the statement has ended, so that a list holds one read position at a time.
  */
-static bool list_executions(struct builder *builder,
-                            bool with_runs,
-                            struct execution_row **out,
-                            size_t *count,
-                            struct error *err)
+static bool list_rows(struct builder *builder,
+                      bool with_runs,
+                      struct execution_row **out,
+                      size_t *count,
+                      struct error *err)
 {
     struct arena *arena = builder->arena;
     struct sql_stmt *stmt = prepare(builder, err);
@@ -169,6 +169,22 @@ static bool list_executions(struct builder *builder,
         *out = rows.items;
         *count = rows.count;
     }
+    return ok;
+}
+
+static bool list_executions(struct builder *builder,
+                            bool with_runs,
+                            struct execution_row **out,
+                            size_t *count,
+                            struct error *err)
+{
+    bool is_own = false;
+    if (!with_runs)
+        return list_rows(builder, false, out, count, err);
+    if (!snapshot_begin(builder->reader, &is_own, err))
+        return false;
+    bool ok = list_rows(builder, true, out, count, err);
+    snapshot_end(builder->reader, is_own);
     return ok;
 }
 
@@ -659,14 +675,14 @@ static bool read_runs_of_all(struct sqlite_reader *reader,
     return ok;
 }
 
-bool sqlite_execution_search(struct store_reader *base,
-                             struct arena *arena,
-                             const struct query *query,
-                             bool with_runs,
-                             struct execution_row **out,
-                             size_t *count,
-                             int64_t *total,
-                             struct error *err)
+static bool search(struct store_reader *base,
+                   struct arena *arena,
+                   const struct query *query,
+                   bool with_runs,
+                   struct execution_row **out,
+                   size_t *count,
+                   int64_t *total,
+                   struct error *err)
 {
     struct sqlite_reader *reader = reader_of(base);
     struct builder builder = build_search(reader, arena, "SELECT " EXECUTION_COLUMNS, query);
@@ -695,6 +711,23 @@ bool sqlite_execution_search(struct store_reader *base,
     *out = rows;
     *count = found;
     return true;
+}
+
+bool sqlite_execution_search(struct store_reader *base,
+                             struct arena *arena,
+                             const struct query *query,
+                             bool with_runs,
+                             struct execution_row **out,
+                             size_t *count,
+                             int64_t *total,
+                             struct error *err)
+{
+    bool is_own = false;
+    if (!snapshot_begin(reader_of(base), &is_own, err))
+        return false;
+    bool ok = search(base, arena, query, with_runs, out, count, total, err);
+    snapshot_end(reader_of(base), is_own);
+    return ok;
 }
 
 /* ---- slots, queue, numbers ---- */
