@@ -864,7 +864,7 @@ static bool unlock(struct trigger_state *state, struct error *err)
 
 static bool has_backfill(const struct trigger_state *state, struct error *err)
 {
-    return state->backfill.start != 0 || error_set(err, ERR_NOT_FOUND, "No backfill found");
+    return state->backfill.start != 0 || error_set(err, ERR_CONFLICT, "No backfill found");
 }
 
 static struct backfill copy_backfill(struct arena *arena, const struct backfill *backfill)

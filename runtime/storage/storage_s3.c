@@ -138,9 +138,10 @@ static bool refused(struct arena *arena,
                     const struct http_response *response,
                     struct error *err)
 {
-    const char *code = xml_find(arena, response->body, response->body + response->length, "Code");
-    const char *text =
-        xml_find(arena, response->body, response->body + response->length, "Message");
+    // of a body that went to a file nothing is here
+    const char *end = response->body + strlen(response->body);
+    const char *code = xml_find(arena, response->body, end, "Code");
+    const char *text = xml_find(arena, response->body, end, "Message");
     const char *what = call->key == NULL ? s3->options.bucket : call->key;
     enum error_code kind = ERR_UNAVAILABLE;
     if (response->status == 404)
