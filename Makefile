@@ -106,9 +106,11 @@ build/fuzz/libweir.a: $(LIB_SRC:%.c=build/fuzz/%.o)
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libweir.a
 	$(Q)clang $(CSTD) $(PKG_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
-fuzz: $(FUZZ_NAMES:%=build/fuzz/fuzz_%) ## Fuzz each target for a while (FUZZ="flow yaml" SECONDS=60)
+fuzz: $(patsubst %,build/fuzz/fuzz_%,$(or $(FUZZ),$(FUZZ_NAMES))) ## Fuzz each target for a while (FUZZ="flow yaml" FUZZ_SECONDS=60)
+	$(Q)python3 tests/fuzz/seeds.py $(CASES) build/fuzz/seeds
 	$(Q)bad=0; for name in $(or $(FUZZ),$(FUZZ_NAMES)); do \
-	  tests/fuzz/run.sh build/fuzz/fuzz_$$name $$name $(or $(SECONDS),60) $(FUZZ_SEEDS) || bad=1; \
+	  tests/fuzz/run.sh build/fuzz/fuzz_$$name $$name $(or $(FUZZ_SECONDS),$(SECONDS),60) \
+	    build/fuzz/seeds/$$name $(FUZZ_SEEDS) || bad=1; \
 	done; exit $$bad
 $(BUILD)/scenarios: $(BUILD)/tests/scenarios/run.o $(BUILD)/tests/support/engine_bed.o \
                     $(BUILD)/libweir.a

@@ -93,6 +93,8 @@ static const struct value *run_slice(struct call *call)
                          (long long)from, (long long)to, (long long)length);
     if (is_text)
         return utf16_slice(call->ev->arena, input, (size_t)from, (size_t)to);
+    if (from == to)
+        return &value_empty_list; // an empty list has no array to point into
     return value_list(call->ev->arena, input->list.items + from, (size_t)(to - from));
 }
 

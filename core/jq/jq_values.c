@@ -367,13 +367,15 @@ static const struct value *repeat(struct jq *jq, const struct value *text, doubl
 {
     if (!(times >= 1))
         return &value_null;
+    if (text->string.length == 0)
+        return text; // however often
     if (times * (double)text->string.length > JQ_TEXT_MAX) {
         (void)jq_fail(jq, "a text is too long");
         return NULL;
     }
     size_t count = (size_t)times;
     struct buf buf = { 0 };
-    for (size_t i = 0; text->string.length > 0 && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         buf_add(&buf, text->string.bytes, text->string.length);
     return jq_text_of(jq, &buf);
 }
@@ -602,6 +604,8 @@ const struct value *jq_slice(struct jq *jq,
     if (!slice_bound(jq, from, count, false, &start) || !slice_bound(jq, to, count, true, &end))
         return NULL;
     end = end < start ? start : end;
+    if (!is_text && start == end)
+        return &value_empty_list; // an empty list has no array to point into
     if (!is_text)
         return value_list(jq->arena, object->list.items + start, end - start);
     if (!jq_charge(jq, object->string.length / 64))

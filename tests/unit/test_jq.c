@@ -151,6 +151,26 @@ static void jq_long_loops_do_not_recurse(void **state)
     buf_free(&got);
 }
 
+static void jq_slices_of_empty_lists_are_empty(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct error err = { 0 };
+    (void)state;
+    const struct value *results = run(arena, "[] | .[0:], .[:5], .[1:2]", "null", &err);
+    assert_non_null(results);
+    assert_string_equal(value_to_json(arena, results), "[[],[],[]]");
+}
+
+static void jq_repeats_an_empty_text_as_often_as_one_likes(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct error err = { 0 };
+    (void)state;
+    const struct value *results = run(arena, "\"\" * 1e300, \"\" * nan", "null", &err);
+    assert_non_null(results);
+    assert_string_equal(value_to_json(arena, results), "[\"\",null]");
+}
+
 static void jq_input_has_no_null_members_and_no_times(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new();
@@ -175,6 +195,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(jq_limits_cannot_be_caught),
     cmocka_unit_test(jq_refuses_programs_that_nest_too_deeply),
     cmocka_unit_test(jq_long_loops_do_not_recurse),
+    cmocka_unit_test(jq_slices_of_empty_lists_are_empty),
+    cmocka_unit_test(jq_repeats_an_empty_text_as_often_as_one_likes),
     cmocka_unit_test(jq_input_has_no_null_members_and_no_times),
 };
 TEST_GROUP(jq, tests)
