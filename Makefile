@@ -210,6 +210,13 @@ bench-driver: $(BUILD)/bench/driver ## Driver and store without HTTP (WORK="hook
 	$(Q)$(BUILD)/bench/driver $(if $(JSON),--json) $(WORK)
 .PHONY: bench-driver
 
+$(BUILD)/bench/worker: $(BUILD)/bench/worker.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench-worker: $(BUILD)/bench/worker ## Worker alone (WORK="chain logs" JSON=1)
+	$(Q)$(BUILD)/bench/worker $(if $(JSON),--json) $(WORK)
+.PHONY: bench-worker
+
 $(BUILD)/bench/load: bench/load.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)

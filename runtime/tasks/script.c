@@ -264,6 +264,7 @@ bool script_prepare(struct task_ctx *ctx,
     spec->runner = runner_of(ctx, p);
     spec->container_image = p->container_image;
     spec->cwd = folder;
+    spec->ends_quickly = value_count(p->output_files) == 0 && script->output_dir == NULL;
     spec->env = script_environment(ctx, p->env, more.items);
     const char *type = value_get_text(spec->runner, "type", RUNNER_PROCESS);
     return build_argv(ctx, p, command, str_eq(type, RUNNER_PROCESS), spec, err);

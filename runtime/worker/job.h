@@ -26,6 +26,9 @@ struct job {
     struct task_ctx ctx; /* private_data points back */
     /* Writes one line, already masked. */
     void (*log)(struct job *job, enum log_level level, const char *text, size_t length);
+    /* Makes ctx.working_dir out of something that is there; false: it is to be made. May be NULL.
+     */
+    bool (*reuse_folder)(struct job *job);
     atomic_int stop;       /* enum stop_reason, set once */
     atomic_bool cancelled; /* the same as a flag */
     const char *scratch;   /* folder for temporary files, made on first use */

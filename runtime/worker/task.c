@@ -154,7 +154,9 @@ const char *task_working_dir(struct task_ctx *ctx, struct error *err)
 {
     struct job *job = job_of(ctx);
     if (!job->has_working_dir) {
-        if (!fs_mkdirs(ctx->working_dir, 0700, err))
+        bool is_there = (job->reuse_folder != NULL && job->reuse_folder(job)) ||
+                        mkdir(ctx->working_dir, 0700) == 0 || errno == EEXIST;
+        if (!is_there && !fs_mkdirs(ctx->working_dir, 0700, err))
             return NULL;
         job->has_working_dir = true;
     }

@@ -135,7 +135,7 @@ struct process_spec {
     const char *cwd;
     const char *container_image; /* for runners that use one */
     const struct value *runner;  /* taskRunner map as rendered, NULL: server default */
-    const char *stdin_path;      /* NULL: /dev/null */
+    bool ends_quickly;           /* finish() does no input or output */
 };
 
 struct process_ops {

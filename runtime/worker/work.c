@@ -2,16 +2,19 @@
 /* Life of one order: logs, binding, the answer, and what is cleaned up afterwards. */
 #include "runtime/worker/work.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/redact.h"
@@ -99,6 +102,7 @@ struct work *work_new(struct worker *worker, struct order *order)
     list_init(&work->member);
     job_init(&work->job);
     work->job.log = work_log;
+    work->job.reuse_folder = space_reuse_folder;
     work->job.ctx.arena = order->arena;
     work->job.ctx.services = services;
     work->job.ctx.execution_id = order->execution_id;
@@ -224,7 +228,7 @@ static void remove_folders(struct work *work)
     if (job->has_scratch && !fs_remove_tree(job->scratch, &err))
         log_warn("temporary files cannot be removed", LOG_ERR(&err));
     if (job->owns_working_dir && job->has_working_dir && !work->worker->options.keep_folders &&
-        !fs_remove_tree(job->ctx.working_dir, &err))
+        !space_keep_folder(work) && !fs_remove_tree(job->ctx.working_dir, &err))
         log_warn("working directory cannot be removed", LOG_ERR(&err));
     job->has_scratch = job->has_working_dir = false;
     if (work->space != NULL && has_folder) {
@@ -249,43 +253,6 @@ static struct work *next_waiting(struct worker *worker, struct work *work)
     struct work *next = LIST_OWNER(link, struct work, link);
     next->has_slot = true;
     return next;
-}
-
-static void remove_gone(void *context)
-{
-    char *folder = context;
-    struct error err = { 0 };
-    if (!fs_remove_tree(folder, &err))
-        log_warn("working directories cannot be removed", LOG_ERR(&err));
-    free(folder);
-}
-
-/* Moves the folder of an execution away at once, since its name may be used again, by a restart. */
-static void remove_folder_later(struct worker *worker, const char *execution_id)
-{
-    const char *root = worker->options.services->work_root;
-    char *folder = NULL;
-    char *gone = NULL;
-    CHECK(asprintf(&folder, "%s/%s", root, execution_id) > 0);
-    CHECK(asprintf(&gone, "%s/.gone-%llu", root, (unsigned long long)worker->gone++) > 0);
-    bool is_moved = rename(folder, gone) == 0;
-    free(folder);
-    // A pool that takes no more leaves it to the next start.
-    if (!is_moved || !pool_submit(worker->sweeps, remove_gone, gone))
-        free(gone);
-}
-
-void space_unref(struct worker *worker, const char *execution_id, struct space *space)
-{
-    CHECK(space->refs > 0);
-    space->refs--;
-    if (space->refs > 0 || !space->is_forgotten)
-        return;
-    if (space->has_folder && !worker->options.keep_folders)
-        remove_folder_later(worker, execution_id);
-    (void)map_remove(&worker->spaces, execution_id);
-    redact_free(space->redact);
-    free(space);
 }
 
 /* The last that touches the worker. In the loop when there was a timer, else anywhere. */

@@ -224,7 +224,11 @@ static void on_exit_(void *context, const struct proc_exit *exit_)
     work->exit = *exit_;
     work->is_in_loop = false;
     work->proc = NULL;
-    work_submit(work->worker->steps, finish, work);
+    // Nothing that waits for the disk: another thread would cost more than it saves.
+    if (work->spec.ends_quickly && !work->order->log_to_file)
+        finish(work);
+    else
+        work_submit(work->worker->steps, finish, work);
 }
 
 static void watch(void *context)

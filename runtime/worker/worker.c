@@ -39,51 +39,6 @@ char *worker_folder(struct arena *arena,
     return arena_printf(arena, "%s/%s/%s", work_root, execution_id, run_id);
 }
 
-/* ---- what is kept of an execution ---- */
-
-/* With the lock. */
-static struct space *ref_space(struct worker *worker, const char *execution_id)
-{
-    struct space *space = map_find(&worker->spaces, execution_id);
-    if (space == NULL) {
-        space = check_calloc(1, sizeof(*space));
-        space->redact = redact_new(redact_process());
-        (void)map_put(&worker->spaces, execution_id, space);
-    }
-    space->refs++;
-    return space;
-}
-
-void worker_mask(void *data, const char *execution_id, const char *text, size_t length)
-{
-    struct worker *worker = data;
-    (void)pthread_mutex_lock(&worker->lock);
-    struct space *space = ref_space(worker, execution_id);
-    space->refs--;                                       // stays until it is forgotten
-    (void)redact_add_bytes(space->redact, text, length); // a full set masks what it can
-    (void)pthread_mutex_unlock(&worker->lock);
-}
-
-bool worker_redact(struct worker *worker,
-                   const char *execution_id,
-                   const char *text,
-                   size_t length,
-                   struct buf *out)
-{
-    (void)pthread_mutex_lock(&worker->lock);
-    struct space *space = map_find(&worker->spaces, execution_id);
-    if (space != NULL)
-        space->refs++;
-    (void)pthread_mutex_unlock(&worker->lock);
-    if (space == NULL)
-        return redact_apply(redact_process(), text, length, out);
-    bool is_masked = redact_apply(space->redact, text, length, out);
-    (void)pthread_mutex_lock(&worker->lock);
-    space_unref(worker, execution_id, space);
-    (void)pthread_mutex_unlock(&worker->lock);
-    return is_masked;
-}
-
 /* ---- orders ---- */
 
 static void make_key(char *key, size_t size, const char *run_id, uint32_t attempt)
@@ -195,7 +150,7 @@ static bool submit(void *data, struct order *order)
             work->is_registered = true;
         }
         if (order->execution_id != NULL && order->type != ORDER_TRIGGER) {
-            work->space = ref_space(worker, order->execution_id);
+            work->space = space_ref(worker, order->execution_id);
             work->job.ctx.redact = work->space->redact;
         } else {
             work->job.ctx.redact = redact_process();
@@ -315,7 +270,7 @@ static void sweep_root(struct worker *worker)
             continue;
         struct error err = { 0 };
         if (entry->d_name[0] != '.' && is_alive(services, entry->d_name)) {
-            struct space *space = ref_space(worker, entry->d_name);
+            struct space *space = space_ref(worker, entry->d_name);
             space->refs--; // stays until the execution is forgotten
             space->has_folder = true;
         } else if (!fs_remove_tree_at(dirfd(root), entry->d_name, &err))
@@ -433,9 +388,7 @@ void worker_free(struct worker *worker)
     size_t at = 0;
     const struct map_slot *slot;
     while ((slot = map_next(&worker->spaces, &at)) != NULL) {
-        struct space *space = slot->value;
-        redact_free(space->redact);
-        free(space);
+        space_free(slot->value);
     }
     map_free(&worker->spaces);
     map_free(&worker->works);

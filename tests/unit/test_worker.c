@@ -2,7 +2,6 @@
 /*
  * The worker with real processes and threads; services are fakes, answers are collected.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -341,18 +340,6 @@ static const char *json(struct fixture *fixture, const struct value *value)
     return value == NULL ? "none" : value_to_json(fixture->scratch, value);
 }
 
-static bool folder_is_empty(const char *path)
-{
-    DIR *folder = opendir(path);
-    const struct dirent *entry;
-    bool empty = true;
-    while (folder != NULL && (entry = readdir(folder)) != NULL)
-        empty = empty && (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."));
-    if (folder != NULL)
-        (void)closedir(folder);
-    return empty;
-}
-
 /* A zombie that nobody has reaped yet does not run. */
 static bool is_running(pid_t pid)
 {
@@ -382,8 +369,10 @@ static void a_command_runs_and_its_lines_are_logged(void **state)
     wait_for_line(fixture, "ERROR two\n");
     wait_for_line(fixture, "INFO last\n");
     assert_int_equal(fixture->answers.items[0].type, STARTED);
-    assert_true(
-        folder_is_empty(arena_printf(fixture->scratch, "%s/work/exec1", fixture->fake->folder)));
+    wait_until_idle(fixture);
+    fixture->face.forget(fixture->face.data, "exec1");
+    assert_int_equal(
+        access(arena_printf(fixture->scratch, "%s/work/exec1", fixture->fake->folder), F_OK), -1);
 }
 
 static void an_exit_code_fails_the_task_and_keeps_its_outputs(void **state)
@@ -463,6 +452,28 @@ static void secrets_of_the_server_do_not_reach_a_command(void **state)
     wait_for_line(fixture, "INFO [][][shown]\n");
     CHECK(unsetenv("SECRET_OF_TEST") == 0);
     CHECK(unsetenv("WEIR_ENCRYPTION_KEY") == 0);
+}
+
+static void an_empty_folder_serves_the_next_run_of_the_execution(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)run(fixture, SHELL_COMMANDS, "r1", "commands: [\"ls -di .\"]");
+    wait_until_idle(fixture);
+    (void)run(fixture, SHELL_COMMANDS, "r2", "commands: [\"ls -di .; pwd\"]");
+    wait_for_line(fixture, "work/exec1/r2\n");
+    const char *first = strstr(fixture->lines.bytes, "INFO ");
+    const char *second = strstr(first + 5, "INFO ");
+    assert_int_equal(strtol(first + 5, NULL, 10), strtol(second + 5, NULL, 10));
+    // One that is not as it was made goes.
+    (void)run(fixture, SHELL_COMMANDS, "r3", "commands: [touch left, mkdir deep]");
+    (void)run(fixture, SHELL_COMMANDS, "r4", "commands: [chmod 755 .]");
+    wait_until_idle(fixture);
+    (void)run(fixture, SHELL_COMMANDS, "r5", "commands: [\"stat -c %a .; ls -a | wc -l\"]");
+    wait_for_line(fixture, "INFO 700\nINFO 2\n");
+    wait_until_idle(fixture);
+    fixture->face.forget(fixture->face.data, "exec1");
+    assert_int_equal(
+        access(arena_printf(fixture->scratch, "%s/work/exec1", fixture->fake->folder), F_OK), -1);
 }
 
 static void registered_secrets_are_masked_in_logs_and_messages(void **state)
@@ -1207,6 +1218,7 @@ static const struct CMUnitTest tests[] = {
     TEST(fail_fast_stops_at_the_first_failing_command),
     TEST(commands_without_a_shell_behave_as_with_one),
     TEST(secrets_of_the_server_do_not_reach_a_command),
+    TEST(an_empty_folder_serves_the_next_run_of_the_execution),
     TEST(registered_secrets_are_masked_in_logs_and_messages),
     TEST(protocol_lines_give_metrics_and_logs),
     TEST(log_level_drops_lines_below_it),
