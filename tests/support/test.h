@@ -7,7 +7,8 @@
  *     static const struct CMUnitTest tests[] = { cmocka_unit_test(module_behaves_so), … };
  *     TEST_GROUP(module, tests)
  *
- * All files of a folder become one program; its argument selects groups or tests by prefix.
+ * All files of a folder become one program; its argument selects groups or tests by prefix,
+ * or leaves out groups: "-expr".
  */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H

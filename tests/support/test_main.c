@@ -72,9 +72,14 @@ usec_t test_time(const char *iso)
 
 int main(int argc, char **argv)
 {
-    const char *prefix = argc > 1 ? argv[1] : "";
+    // "-expr" leaves out the groups that begin so
+    bool leaves_out = argc > 1 && argv[1][0] == '-';
+    const char *left_out = leaves_out ? argv[1] + 1 : NULL;
+    const char *prefix = argc > 1 && !leaves_out ? argv[1] : "";
     int failed = 0;
     for (const struct test_group *group = groups; group != NULL; group = group->next) {
+        if (leaves_out && strncmp(group->name, left_out, strlen(left_out)) == 0)
+            continue;
         bool whole = strncmp(group->name, prefix, strlen(prefix)) == 0;
         char filter[256];
         (void)snprintf(filter, sizeof(filter), "%s*", prefix);
