@@ -282,6 +282,46 @@ static const struct value *execution_find(const struct call *call)
     return value_build_map(&builder);
 }
 
+/* Executions that one task run created, in the order of their creation. */
+static const struct value *execution_children(const struct call *call)
+{
+    const char *id = text_of(call, "executionId");
+    const char *run_id = text_of(call, "taskRunId");
+    if (id == NULL || run_id == NULL)
+        return missing(call, id == NULL ? "executionId" : "taskRunId");
+    int64_t limit = value_get_int(call->arguments, "limit", 100);
+    if (limit < 1 || limit > ANSWER_MAX)
+        limit = ANSWER_MAX;
+    struct execution_row *rows = NULL;
+    size_t count = 0;
+    if (!call->reader->ops->execution_children(call->reader, call->arena, id, false,
+                                               value_get_int(call->arguments, "after", 0),
+                                               (size_t)limit, &rows, &count, call->err))
+        return NULL;
+    struct value_builder children = value_build(call->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct execution *child = execution_row_decode(&rows[i], NULL, call->err);
+        if (child == NULL)
+            return NULL;
+        const struct value *trigger = child->trigger_variables;
+        if (str_eq(value_get_text(trigger, "taskRunId", NULL), run_id)) {
+            struct value_builder map = value_build(call->arena);
+            value_put_text(&map, "id", child->id.text);
+            value_put_text(&map, "state", states[child->state.current].name);
+            value_put_int(&map, "iteration", value_get_int(trigger, "taskRunIteration", -1));
+            if (child->outputs != NULL)
+                value_put(&map, "outputs", value_copy(call->arena, child->outputs));
+            value_add(&children, value_build_map(&map));
+        }
+        execution_free(child);
+    }
+    struct value_builder builder = value_build(call->arena);
+    value_put(&builder, "children", value_build_list(&children));
+    if (count == (size_t)limit)
+        value_put_int(&builder, "next", rows[count - 1].key);
+    return value_build_map(&builder);
+}
+
 /* ---- executions: changing ---- */
 
 static bool ask(const struct call *call, struct driver_request *request)
@@ -816,6 +856,7 @@ static const struct {
     { "execution.exists", execution_exists },
     { "execution.count", execution_count },
     { "execution.find", execution_find },
+    { "execution.children", execution_children },
     { "execution.purge", execution_purge },
     { "trigger.toggle", trigger_toggle },
     { "log.fetch", log_fetch },

@@ -5,13 +5,16 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "core/plugin.h"
 #include "core/value.h"
 #include "runtime/engine/child.h"
 #include "runtime/engine/flowables.h"
+#include "runtime/engine/iterations.h"
 #include "runtime/tasks/split.h"
 #include "runtime/worker/services.h"
 #include "runtime/worker/task.h"
@@ -117,30 +120,58 @@ static const struct prop merge_props[] = {
     { 0 },
 };
 
-/* One record per batch in order; *any tells whether an execution had outputs. */
-static bool read_outputs(
-    struct task_ctx *ctx, const char *run_id, struct buf *lines, bool *any, struct error *err)
+/* Outputs of the executions by batch, as JSON; NULL where there are none. */
+struct merged {
+    VEC(const char *) lines;
+    bool any; /* one of them had outputs */
+};
+
+/*
+ * A batch that was tried again as another execution has several; the one that was created last
+ * counts.
+ */
+static void note_outputs(struct arena *arena,
+                         struct merged *merged,
+                         const struct value *child,
+                         size_t fallback)
+{
+    int64_t iteration = value_get_int(child, "iteration", -1);
+    size_t at = iteration < 0 ? fallback : (size_t)iteration;
+    const struct value *outputs = value_get(child, "outputs");
+    if (at >= ITERATIONS_MAX)
+        return;
+    while (merged->lines.count <= at)
+        *VEC_PUSH_ARENA(arena, &merged->lines) = NULL;
+    merged->any = merged->any || value_count(outputs) > 0;
+    if (value_count(outputs) > 0)
+        merged->lines.items[at] = value_to_json(arena, outputs);
+}
+
+static bool read_outputs(struct task_ctx *ctx,
+                         const char *run_id,
+                         struct merged *merged,
+                         struct error *err)
 {
     const struct services *services = ctx->services;
-    for (int64_t offset = 0;; offset += MERGE_PAGE) {
+    size_t read = 0;
+    for (int64_t after = 0;;) {
         struct value_builder arguments = value_build(ctx->arena);
         value_put_text(&arguments, "executionId", ctx->execution_id);
         value_put_text(&arguments, "taskRunId", run_id);
-        value_put_int(&arguments, "offset", offset);
+        value_put_int(&arguments, "after", after);
         value_put_int(&arguments, "limit", MERGE_PAGE);
-        const struct value *answer = services->operate(
-            services->data, ctx->arena, "execution.children", value_build_map(&arguments), err);
+        AUTO(arena_freep) struct arena *page = arena_new();
+        const struct value *answer = services->operate(services->data, page, "execution.children",
+                                                       value_build_map(&arguments), err);
         const struct value *children = value_get(answer, "children");
         if (answer == NULL)
             return false;
-        for (size_t i = 0; i < value_count(children); i++) {
-            const struct value *outputs = value_get(value_item(children, i), "outputs");
-            *any = *any || value_count(outputs) > 0;
-            value_write_json(lines, value_is_map(outputs) ? outputs : &value_empty_map);
-            buf_putc(lines, '\n');
-        }
-        if (value_count(children) < MERGE_PAGE)
+        for (size_t i = 0; i < value_count(children); i++)
+            note_outputs(ctx->arena, merged, value_item(children, i), read++);
+        int64_t next = value_get_int(answer, "next", 0);
+        if (next <= after)
             return true;
+        after = next;
     }
 }
 
@@ -153,16 +184,21 @@ static bool merge(struct task_ctx *ctx,
     const char *slash = p->from == NULL ? NULL : strrchr(p->from, '/');
     if (slash == NULL)
         return true; // the task does not wait for its executions, or there are none
-    struct buf lines = { 0 };
-    bool any = false;
-    const char *uri = NULL;
-    bool ok = read_outputs(ctx, slash + 1, &lines, &any, err);
-    if (ok && any)
-        uri = store_text(ctx, "outputs.ion", &lines, err);
-    buf_free(&lines);
+    struct merged merged = { 0 };
+    if (!read_outputs(ctx, slash + 1, &merged, err))
+        return false;
+    if (!merged.any)
+        return true;
+    struct buf text = { 0 };
+    for (size_t i = 0; i < merged.lines.count; i++) {
+        const char *line = merged.lines.items[i];
+        buf_printf(&text, "%s\n", line == NULL ? "{}" : line);
+    }
+    const char *uri = store_text(ctx, "outputs.ion", &text, err);
+    buf_free(&text);
     if (uri != NULL)
         value_put_text(out, "subflowOutputs", uri);
-    return ok && (!any || uri != NULL);
+    return uri != NULL;
 }
 
 static const struct plugin_output merge_outputs[] = {

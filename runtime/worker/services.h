@@ -119,6 +119,9 @@ struct services {
      * limit}
      *                        -> {executions: [{id, namespace, flowId}]}; terminated ones, oldest
      *                        first
+     *     execution.children {executionId, taskRunId, after?, limit} -> {children: [{id, state,
+     *                        iteration, outputs?}], next?}: what a task run created, page by page;
+     *                        next is the `after` of the next page
      *     execution.purge    {ids, purgeExecution, purgeLog, purgeMetric} -> {executions, logs,
      *                        metrics}: numbers removed
      *     trigger.toggle     {namespace, flowId, triggerId, disabled} -> {}; ERR_NOT_FOUND
