@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "core/diag.h"
 #include "core/flow.h"
+#include "core/module.h"
 #include "core/repo_config.h"
 #include "core/value.h"
 #include "reconciler/reconcile.h"
@@ -107,6 +108,10 @@ static bool check_file(struct command_line *line,
     struct diag_list list = diag_list_new(arena, path);
     if (is_config(path)) {
         (void)repo_config_parse(arena, text, length, path, &list);
+    } else if (module_of(arena, text, length) != NULL) {
+        return error_set(err, ERR_INVALID,
+                         "'%s' is written with a module; validate the folder of its repository",
+                         path);
     } else {
         struct flow_options options = {
             .file = path,

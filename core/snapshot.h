@@ -79,7 +79,8 @@ struct desired_object {
     bool disabled;      /* flow */
     const char *type;   /* KV: STRING NUMBER BOOLEAN DATETIME DATE DURATION JSON */
     const char *description;
-    usec_t ttl; /* KV: span, USEC_NEVER none */
+    usec_t ttl;         /* KV: span, USEC_NEVER none */
+    const char *module; /* flow: that it was made with; NULL none */
     const struct object_ref *refs;
     size_t refs_count;
     const void *prepared; /* flow: made by the target, see target.h */

@@ -67,8 +67,15 @@ static const char **put_references(struct apply *apply,
                                    const struct desired_object *desired,
                                    size_t *count)
 {
-    const char **keys = ARENA_ARRAY(apply->arena, desired->refs_count, const char *);
+    const char **keys = ARENA_ARRAY(apply->arena, desired->refs_count + 1, const char *);
     *count = 0;
+    if (desired->module != NULL) {
+        const struct object_ref use = { .at = "module", .line = 1, .column = 1 };
+        struct buf body = { 0 };
+        reference_note_write(&body, desired->path, &use);
+        keys[*count] = module_note_key(apply->arena, desired->module, &desired->key);
+        put_note(apply, NOTES_REFERENCES, keys[(*count)++], &body);
+    }
     for (size_t i = 0; i < desired->refs_count; i++) {
         const struct object_ref *ref = &desired->refs[i];
         const char *key = reference_note_key(apply->arena, &ref->key, &desired->key);

@@ -69,6 +69,40 @@ static const struct object_ref *collect_refs(struct arena *arena,
     return out;
 }
 
+/* A flow that is written by a module: the text that it stands for; NULL when it has mistakes. */
+static const char *expand(struct planner *planner,
+                          struct arena *arena,
+                          struct file_job *job,
+                          const char *text,
+                          size_t *length,
+                          const char *name,
+                          const struct module **module,
+                          struct module_map *map)
+{
+    struct error err = { 0 };
+    const struct planned_module *planned = planner_module(planner, name, &err);
+    if (planned == NULL) {
+        job->error = arena_memdup(arena, &err, sizeof(err));
+        return NULL;
+    }
+    if (planned->module != NULL) {
+        *module = planned->module;
+        return module_expand(arena, planned->module, job->path, text, *length, job->place.namespace,
+                             length, map, &job->findings);
+    }
+    struct error ignored = { 0 }; // its name was read from it before
+    const struct value *doc = yaml_parse_first(arena, text, *length, NULL, &ignored);
+    struct diag *diag = diag_add(
+        &job->findings, DIAG_ERROR, DIAG_TYPE, "module", value_get(doc, "module"), "module",
+        planned->path == NULL ? "there is no module '%s'" : "module '%s' has mistakes", name);
+    diag->width = (uint32_t)strlen(name);
+    diag->advice = planned->path == NULL
+                       ? "modules are folders with a module.yaml below what 'modules' of weir.yaml "
+                         "names"
+                       : arena_printf(arena, "see %s", planned->path);
+    return NULL;
+}
+
 static void read_flow(struct planner *planner,
                       struct arena *arena,
                       struct file_job *job,
@@ -79,6 +113,15 @@ static void read_flow(struct planner *planner,
         job->is_ignored = true;
         return;
     }
+    const struct module *module = NULL;
+    struct module_map map = { 0 };
+    const char *module_name = module_of(arena, text, length);
+    if (module_name != NULL)
+        text = expand(planner, arena, job, text, &length, module_name, &module, &map);
+    if (text == NULL) {
+        job->is_invalid = true;
+        return;
+    }
     struct flow_options options = {
         .file = job->path,
         .namespace = job->place.namespace,
@@ -87,6 +130,8 @@ static void read_flow(struct planner *planner,
     AUTO(flow_unrefp)
     struct flow *flow =
         flow_parse(planner->options->plugins, text, length, &options, &job->findings);
+    if (module != NULL)
+        module_place(module, &map, job->path, &job->findings);
     if (flow == NULL) {
         job->is_invalid = true;
         return;
@@ -103,6 +148,7 @@ static void read_flow(struct planner *planner,
         .text = text,
         .length = length,
         .disabled = flow->disabled,
+        .module = module_name,
         .ttl = USEC_NEVER,
     };
     object->refs = collect_refs(arena, flow, &object->refs_count);
@@ -484,17 +530,18 @@ static void check_lost(struct planner *planner, struct file_job *job)
     job->is_invalid = true;
 }
 
-static void take_findings(struct plan *plan, const struct file_job *job)
+void planner_take_findings(struct planner *planner, const struct diag_list *findings)
 {
+    struct diag_list *all = &planner->plan->findings;
     const struct diag *diag;
     for
-        VEC_EACH(diag, &job->findings.all)
+        VEC_EACH(diag, &findings->all)
         {
-            struct diag *copy = diag_add(&plan->findings, diag->level, diag->stage, diag->code,
-                                         NULL, NULL, "%s", "");
+            struct diag *copy =
+                diag_add(all, diag->level, diag->stage, diag->code, NULL, NULL, "%s", "");
             *copy = *diag;
         }
-    plan->findings.dropped += job->findings.dropped;
+    all->dropped += findings->dropped;
 }
 
 static struct diag *add_duplicate(struct planner *planner,
@@ -570,9 +617,10 @@ bool planner_read_files(struct planner *planner, struct error *err)
                 return false;
             check_lost(planner, job);
             planner->plan->read += !oid_is_none(&job->after) && !job->is_ignored;
-            take_findings(planner->plan, job);
+            planner_take_findings(planner, &job->findings);
             if (!want(planner, job, err))
                 return false;
         }
+    planner_take_module_findings(planner);
     return true;
 }

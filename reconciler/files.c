@@ -102,6 +102,15 @@ static bool load_entries(struct finder *finder, struct error *err)
     return true;
 }
 
+/* Was the object made with a module? Then its file alone does not tell what it is. */
+static bool uses_module(const struct inventory_entry *entry)
+{
+    for (size_t i = 0; i < entry->refs_count; i++)
+        if (str_starts(entry->refs[i], MODULE_NOTES))
+            return true;
+    return false;
+}
+
 static bool is_unchanged(const struct finder *finder,
                          const struct file_entries *file,
                          const struct oid *blob)
@@ -109,7 +118,7 @@ static bool is_unchanged(const struct finder *finder,
     if (!finder->same_layout || file->all.count == 0)
         return false;
     for (size_t i = 0; i < file->all.count; i++)
-        if (!oid_equal(&file->all.items[i]->blob, blob))
+        if (!oid_equal(&file->all.items[i]->blob, blob) || uses_module(file->all.items[i]))
             return false;
     return true;
 }
@@ -201,6 +210,21 @@ static bool is_hidden(const struct planner *planner, const char *path)
 
 /* ---- before and after ---- */
 
+/* A file that did not change, and must be read again all the same. */
+static void add_again(struct planner *planner, const char *path)
+{
+    struct oid blob = oid_none;
+    bool is_folder = false;
+    struct error absent = { 0 }; // it is gone, and a job for that
+    if (map_has(&planner->jobs_by_path, path) ||
+        !walk_find(planner->snapshot->repo, &planner->tree, path, &blob, &is_folder, &absent) ||
+        is_folder)
+        return;
+    struct layout_place place = layout_place(&planner->layout, planner->arena, path);
+    if (place.role != LAYOUT_NONE)
+        (void)add_job(planner, path, &blob, &blob, place);
+}
+
 /*
  * Files that were skipped: they are looked at again, as what they lack may be there now. When
  * everything is read they are among the rest.
@@ -219,20 +243,52 @@ static bool add_skipped(struct planner *planner, struct error *err)
         *VEC_PUSH_ARENA(arena, &planner->skipped) = path;
         if (planner->is_full)
             continue;
-        struct oid blob = oid_none;
-        bool is_folder = false;
-        struct error absent = { 0 };
-        // it differs anyway, and is a job already; or it is there still; or it is gone
-        if (map_has(&planner->jobs_by_path, path))
-            continue;
-        if (walk_find(planner->snapshot->repo, &planner->tree, path, &blob, &is_folder, &absent) &&
-            !is_folder) {
-            struct layout_place place = layout_place(&planner->layout, arena, path);
-            if (place.role != LAYOUT_NONE)
-                (void)add_job(planner, path, &blob, &blob, place);
-        }
+        add_again(planner, path);
     }
     return true;
+}
+
+/* Flows that are made with a module that changed. */
+static bool add_users_of(struct planner *planner, const char *module, struct error *err)
+{
+    struct arena *arena = planner->arena;
+    const char *prefix = module_note_key(arena, module, NULL);
+    const char *after = NULL;
+    size_t count = ENTRIES_PAGE;
+    while (count == ENTRIES_PAGE) {
+        struct note *notes = NULL;
+        if (!planner->target->ops->notes(planner->target, arena, NOTES_REFERENCES, prefix, after,
+                                         ENTRIES_PAGE, &notes, &count, err))
+            return false;
+        for (size_t i = 0; i < count; i++)
+            add_again(planner, arena_strndup(arena, notes[i].body, strcspn(notes[i].body, "\t")));
+        after = count == 0 ? NULL : notes[count - 1].key;
+    }
+    return true;
+}
+
+static bool add_users(struct planner *planner, struct error *err)
+{
+    struct map seen = { 0 };
+    bool ok = true;
+    size_t found = planner->jobs.count;
+    for (size_t i = 0; i < found && ok; i++) {
+        // by value: adding jobs moves them
+        struct layout_place place = planner->jobs.items[i].place;
+        const char *path = planner->jobs.items[i].path;
+        if (place.role != LAYOUT_MODULE)
+            continue;
+        const char *rest = path + strlen(place.rule->path);
+        rest += *rest == '/' ? 1 : 0;
+        size_t length = strcspn(rest, "/");
+        const char *name = arena_strndup(planner->arena, rest, length);
+        if (rest[length] == '\0' || map_has(&seen, name))
+            continue;
+        (void)map_put(&seen, name, planner);
+        ok = add_users_of(planner, name, err);
+    }
+    map_free(&seen);
+    return ok;
 }
 
 static int by_path(const void *a, const void *b)
@@ -305,7 +361,7 @@ bool planner_find_files(struct planner *planner, struct error *err)
         return false;
     index_jobs(planner);
     size_t found = planner->jobs.count;
-    if (!add_skipped(planner, err))
+    if (!add_skipped(planner, err) || (!planner->is_full && !add_users(planner, err)))
         return false;
     if (planner->jobs.count > found)
         index_jobs(planner);

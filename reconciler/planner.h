@@ -5,6 +5,7 @@
  *     settings.c  weir.yaml: layout and policy
  *     files.c     which files differ from what was applied last
  *     desired.c   what those files define
+ *     modules.c   modules that flow files use
  *     diff.c      desired, applied last and live: the changes
  *     impact.c    what the changes may break
  *     policy.c    what holds the plan back
@@ -12,10 +13,13 @@
 #ifndef RECONCILER_PLANNER_H
 #define RECONCILER_PLANNER_H
 
+#include <pthread.h>
+
 #include "base/error.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "core/diag.h"
+#include "core/module.h"
 #include "core/plan.h"
 #include "core/repo_config.h"
 #include "core/snapshot.h"
@@ -25,6 +29,7 @@
 #include "reconciler/target.h"
 
 struct flow;
+struct module_cache;
 
 /* A file that differs from what was applied last, or must be looked at again. */
 struct file_job {
@@ -75,6 +80,8 @@ struct planner {
     struct map entries_by_key; /* full: all; else those looked up so far */
     size_t entries_total;      /* objects of the source, as applied last */
 
+    struct module_cache *modules;
+
     struct map desired; /* text of a key -> struct desired_object, of the jobs */
     VEC(struct desired_object *) wanted;
 
@@ -105,6 +112,36 @@ bool planner_entry(struct planner *planner,
 
 /* Reads all jobs, on several threads, and collects what they define and their findings. */
 bool planner_read_files(struct planner *planner, struct error *err);
+
+/* Copies findings to the plan. */
+void planner_take_findings(struct planner *planner, const struct diag_list *findings);
+
+/* ---- modules.c ---- */
+
+/* A module that some flow file names. */
+struct planned_module {
+    const char *path;            /* NULL: there is none */
+    const struct module *module; /* NULL: it has mistakes */
+    struct diag_list findings;
+};
+
+struct module_cache *module_cache_new(void);
+void module_cache_free(struct module_cache *cache);
+
+/* The module of a name; any thread. NULL with err when the repository cannot be read. */
+const struct planned_module *planner_module(struct planner *planner,
+                                            const char *name,
+                                            struct error *err);
+
+/* Mistakes of modules that were asked for, each once. */
+void planner_take_module_findings(struct planner *planner);
+
+/*
+ * Key of the note that a flow was made with a module; flow NULL: what such keys start with. They
+ * are among those of NOTES_REFERENCES.
+ */
+#define MODULE_NOTES "module/"
+const char *module_note_key(struct arena *arena, const char *name, const struct object_key *flow);
 
 /* ---- diff.c ---- */
 

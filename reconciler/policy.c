@@ -33,6 +33,10 @@ static void judge_findings(struct planner *planner)
         {
             const struct file_job *job =
                 diag->file == NULL ? NULL : map_find(&planner->jobs_by_path, diag->file);
+            // what a module gets wrong is held against the flows that use it
+            if (diag->file != NULL &&
+                layout_place(&planner->layout, planner->arena, diag->file).role == LAYOUT_MODULE)
+                continue;
             // findings about a file that can be left out are those that its reading gave
             if (diag->level == DIAG_ERROR && (job == NULL || !job->is_invalid))
                 is_general = true;

@@ -15,6 +15,7 @@ static void planner_release(struct planner *planner)
     map_free(&planner->entries_by_key);
     map_free(&planner->desired);
     map_free(&planner->changes_by_key);
+    module_cache_free(planner->modules);
 }
 
 void plan_free(struct plan *plan)
@@ -156,6 +157,7 @@ struct plan *reconcile_plan(const struct snapshot *snapshot,
         .plan = plan,
         .arena = plan->arena,
         .tree = snapshot->commit.tree,
+        .modules = module_cache_new(),
     };
     plan->planner = planner;
     bool is_reading = target->ops->begin == NULL || target->ops->begin(target, err);

@@ -917,6 +917,88 @@ static void reconcile_shows_when_a_changed_schedule_runs_next(void **state)
     world_free(&world);
 }
 
+/* ---- modules ---- */
+
+static void put_module(struct world *world, const char *message)
+{
+    struct buf text = { 0 };
+    buf_printf(&text,
+               "inputs: [{id: who, type: STRING}]\ntemplate: |\n  tasks:\n    - id: hello\n"
+               "      type: " LOG_TASK "\n      message: %s\n",
+               message);
+    fixture_put(world->fixture, "modules/greet/module.yaml", text.bytes);
+    buf_free(&text);
+}
+
+static void put_user(struct world *world, const char *path, const char *id, const char *with)
+{
+    struct buf text = { 0 };
+    buf_printf(&text, "id: %s\nnamespace: company.team\nmodule: greet\nwith: %s\n", id, with);
+    fixture_put(world->fixture, path, text.bytes);
+    buf_free(&text);
+}
+
+static void reconcile_deploys_what_a_flow_with_a_module_stands_for(void **state)
+{
+    (void)state;
+    struct world world = world_new();
+    fixture_put(world.fixture, "weir.yaml", "flows: [{path: flows}]\nmodules: [modules]\n");
+    put_module(&world, "hello ${{ inputs.who }}");
+    put_user(&world, "flows/a.yml", "a", "{who: Ana}");
+    put_user(&world, "flows/b.yml", "b", "{who: Bo}");
+    world_put_flow(&world, "flows/c.yml", "c", "");
+    world_commit(&world);
+    world_apply(&world);
+    assert_string_equal(world_live(&world, "flow/company.team/a").text,
+                        "id: a\nnamespace: company.team\ntasks:\n  - id: hello\n    type: " LOG_TASK
+                        "\n    message: hello Ana\n");
+    // a module that changes changes its users, whether all is read or only what differs
+    put_module(&world, "bye ${{ inputs.who }}");
+    world_commit(&world);
+    static const char expected[] =
+        "update flow/company.team/a 1>2\n  tasks.hello.message: \"hello Ana\" > \"bye Ana\"\n"
+        "update flow/company.team/b 1>2\n  tasks.hello.message: \"hello Bo\" > \"bye Bo\"\n";
+    assert_next(&world, expected);
+    world.options.is_full = true;
+    assert_next(&world, expected);
+    world.options.is_full = false;
+    world_apply(&world);
+    assert_next(&world, "");
+    // one that no longer uses it is not touched by it
+    world_put_flow(&world, "flows/b.yml", "b", "");
+    world_commit(&world);
+    world_apply(&world);
+    put_module(&world, "${{ inputs.who }}");
+    world_commit(&world);
+    assert_next(&world,
+                "update flow/company.team/a 2>3\n  tasks.hello.message: \"bye Ana\" > \"Ana\"\n");
+    world_free(&world);
+}
+
+static void reconcile_reports_mistakes_of_modules_where_they_are(void **state)
+{
+    (void)state;
+    struct world world = world_new();
+    fixture_put(world.fixture, "weir.yaml", "flows: [{path: flows}]\nmodules: [modules]\n");
+    fixture_put(world.fixture, "modules/broken/module.yaml", "inputs: []\n");
+    put_module(&world, "hello ${{ inputs.who }}\n      mesage: x");
+    put_user(&world, "flows/a.yml", "a", "{who: Ana}");
+    fixture_put(world.fixture, "flows/b.yml", "id: b\nnamespace: c\nmodule: broken\n");
+    fixture_put(world.fixture, "flows/c.yml", "id: c\nnamespace: c\nmodule: none\n");
+    fixture_put(world.fixture, "flows/d.yml", "id: d\nnamespace: c\nmodule: ../greet\n");
+    world_commit(&world);
+    assert_next(
+        &world,
+        "error flows/b.yml:3:9 module 'broken' has mistakes\n"
+        "error flows/c.yml:3:9 there is no module 'none'\n"
+        "error flows/d.yml:3:9 there is no module '../greet'\n"
+        "error modules/broken/module.yaml:1:1 a module needs 'template'\n"
+        "error modules/greet/module.yaml:7:7 unknown property 'mesage' of task type '" LOG_TASK
+        "'\n"
+        "held findings: 5 errors must be corrected\n");
+    world_free(&world);
+}
+
 /* ---- policy ---- */
 
 static void reconcile_holds_more_deletions_than_the_budget(void **state)
@@ -1034,6 +1116,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(reconcile_warns_of_callers_of_a_deleted_flow),
     cmocka_unit_test(reconcile_warns_of_callers_that_do_not_pass_a_new_required_input),
     cmocka_unit_test(reconcile_shows_when_a_changed_schedule_runs_next),
+    cmocka_unit_test(reconcile_deploys_what_a_flow_with_a_module_stands_for),
+    cmocka_unit_test(reconcile_reports_mistakes_of_modules_where_they_are),
     cmocka_unit_test(reconcile_holds_more_deletions_than_the_budget),
     cmocka_unit_test(reconcile_holds_changes_of_protected_namespaces_and_closed_windows),
 };
