@@ -66,6 +66,7 @@ step "unit tests" make -s -j"$jobs" unit
 step "suites" make -s -j"$jobs" suites
 step "scenarios" make -s -j"$jobs" scenarios
 step "expressions" make -s -j"$jobs" expressions
+step "faults" make -s -j"$jobs" faults
 step "simulation" make -s -j"$jobs" sim-short
 step "end to end" make -s -j"$jobs" e2e
 step "conformance" make -s -j"$jobs" conformance

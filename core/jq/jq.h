@@ -4,7 +4,7 @@
  *
  * Our own, because libjq needs 20 ms to compile the smallest program, cannot be interrupted, and
  * ends the process when a program asks for too much memory; expressions run inside the engine's
- * step. See docs/decisions/jq.md.
+ * step. See docs/decisions/0002-jq.md.
  *
  * Pure. Left out: input, inputs, env, $ENV, $__loc__, modules, dates beyond `now`, `?//`. Integers
  * stay integers as long as results are exact. An error raised by whoever uses a result is not
