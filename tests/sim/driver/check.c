@@ -183,7 +183,7 @@ const char *check_progress(struct seen *seen,
     for (size_t i = 0; wrong == NULL && i < execution->runs.count; i++)
         wrong = check_run(arena, execution, execution->runs.items[i], seen);
     remember(seen, execution);
-    if (wrong == NULL && seen->ends > 1 + seen->reopened)
+    if (wrong == NULL && seen->ends > 1 + seen->reopened + seen->may_reopen)
         wrong = arena_printf(arena, "the execution has ended %u times", seen->ends);
     return wrong;
 }

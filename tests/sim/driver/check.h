@@ -27,15 +27,18 @@ struct seen_run {
 /* An execution as it was seen last. */
 struct seen {
     char id[ID_LENGTH + 1];
+    char cause[ID_LENGTH + 1]; /* of a child: its parent */
     enum state state;
     size_t changes;
     usec_t changed_at;
     bool fully_ended;
-    unsigned ends;     /* times it went from not fully ended to fully ended */
-    unsigned reopened; /* times a person reopened it: restart, changed states */
-    bool is_lenient;   /* a request of a person that may reopen it is under way */
-    bool was_changed;  /* by a person: order and results of task runs prove nothing any more */
-    bool was_stopped;  /* killed, or cancelled by a pause */
+    unsigned ends;       /* times it went from not fully ended to fully ended */
+    unsigned reopened;   /* times a person reopened it: restart, changed states */
+    unsigned may_reopen; /* times its parent may have restarted it */
+    unsigned wishes;     /* requests of people that may reopen it, not answered */
+    bool is_lenient;     /* a request of a person that may reopen it is under way */
+    bool was_changed;    /* by a person: order and results of task runs prove nothing any more */
+    bool was_stopped;    /* killed, or cancelled by a pause */
     VEC(struct seen_run) runs;
 };
 

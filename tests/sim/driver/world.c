@@ -22,6 +22,9 @@
 #define CALM_TIME  (48 * 3600 * USEC_SEC)
 #define CALM_STEPS 50000
 
+/* 2026-01-01T12:00:00Z */
+#define SIM_START ((usec_t)1767268800 * USEC_SEC)
+
 const char *const plant_names[PLANT_COUNT] = {
     [PLANT_NONE] = "nothing",
     [PLANT_STORE_LIES] = "a store that says it has stored and has not",
@@ -44,6 +47,19 @@ void sim_fail(struct sim *sim, const char *format, ...)
                           sim->doing);
     if (length > 0 && (size_t)length < sizeof(sim->wrong))
         (void)vsnprintf(sim->wrong + length, sizeof(sim->wrong) - (size_t)length, format, args);
+    va_end(args);
+}
+
+void sim_trace(const struct sim *sim, const char *format, ...)
+{
+    if (!sim->traces)
+        return;
+    va_list args;
+    va_start(args, format);
+    (void)fprintf(stderr, "%4u %6lld s  ", sim->steps,
+                  (long long)((sim->now - SIM_START) / USEC_SEC));
+    (void)vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
     va_end(args);
 }
 
@@ -82,16 +98,28 @@ static void job_drop(struct sim *sim, size_t at)
     sim->jobs.count--;
 }
 
+static struct seen *seen_find(struct sim *sim, const char *id)
+{
+    for (size_t i = 0; i < sim->seen.count; i++) {
+        if (strcmp(sim->seen.items[i].id, id) == 0)
+            return &sim->seen.items[i];
+    }
+    return NULL;
+}
+
 /* A task run has one attempt at a time; the next is ordered when the one before has ended. */
 static void check_single(struct sim *sim, const struct order *order)
 {
+    const struct seen *seen = seen_find(sim, order->execution_id);
+    if (seen != NULL && seen->was_changed)
+        return; // a job of a task that was forced to end goes on (3.3) beside that of the restart
     for (size_t i = 0; i < sim->jobs.count; i++) {
         const struct job *job = &sim->jobs.items[i];
         if (job->type == ORDER_EVALUATE || job->is_cancelled ||
             !str_eq(job->run_id, order->run_id) || job->attempt == order->attempt)
             continue;
-        sim_fail(sim, "attempt %u of %s was ordered while attempt %u is under way", order->attempt,
-                 order->task_id, job->attempt);
+        sim_fail(sim, "attempt %u of %s (%s) was ordered while attempt %u is under way",
+                 order->attempt, order->task_id, order->run_id, job->attempt);
     }
 }
 
@@ -120,6 +148,8 @@ static bool submit(void *data, struct order *order)
             order->attempt++; // as if the one before had been forgotten
         check_single(sim, order);
     }
+    sim_trace(sim, "order %d of %s %s x%u", (int)order->type, order->task_id, order->run_id,
+              order->attempt);
     job_add(sim, order, order->attempt);
     return true;
 }
@@ -128,6 +158,7 @@ static void cancel(void *data, const char *execution_id, const char *run_id, uin
 {
     struct sim *sim = data;
     struct job *job = job_of(sim, run_id, attempt);
+    sim_trace(sim, "cancel %s x%u", run_id, attempt);
     if (job == NULL) { // answered all the same
         job = VEC_PUSH(&sim->jobs);
         job->type = ORDER_RUN;
@@ -165,6 +196,7 @@ static void answer(struct sim *sim, const struct deed *deed)
 {
     struct worker_answers answers = driver_worker_answers(sim->driver);
     bool has_outputs = deed->state == STATE_SUCCESS || deed->state == STATE_WARNING;
+    sim_trace(sim, "%s x%u ends %s", deed->run_id, deed->attempt, states[deed->state].name);
     answers.ended(answers.data, deed->execution_id, deed->run_id, deed->attempt, deed->state,
                   has_outputs ? outputs_of(sim, deed) : NULL,
                   deed->state == STATE_FAILED ? "it failed" : NULL, NULL, NULL, 0, NULL);
@@ -229,8 +261,10 @@ static void step_job(struct sim *sim, size_t at)
         evaluate(sim, at);
     } else if (job->order != NULL && job->type == ORDER_RUN && !job->is_started) {
         job->is_started = true;
+        sim_trace(sim, "%s x%u starts", job->run_id, job->attempt);
         answers.started(answers.data, job->execution_id, job->run_id, job->attempt, "w1");
     } else if (!sim->is_calm && sim_chance(sim, 4)) {
+        sim_trace(sim, "%s x%u is lost", job->run_id, job->attempt);
         job_drop(sim, at); // lost with its worker; the driver finds out
     } else if (!go_on_remotely(sim, at)) {
         if (job->type == ORDER_CANCEL)
@@ -298,6 +332,7 @@ static void start(struct sim *sim)
 void sim_crash(struct sim *sim)
 {
     sim->doing = "crash";
+    sim_trace(sim, "crash");
     sim->store->is_dead = true; // nothing more is stored by this process
     driver_free(sim->driver);
     bool survive = sim_chance(sim, 30); // the processes of tasks outlive the server
@@ -312,11 +347,10 @@ void sim_crash(struct sim *sim)
 
 static struct seen *seen_of(struct sim *sim, const char *id)
 {
-    for (size_t i = 0; i < sim->seen.count; i++) {
-        if (strcmp(sim->seen.items[i].id, id) == 0)
-            return &sim->seen.items[i];
-    }
-    struct seen *seen = VEC_PUSH(&sim->seen);
+    struct seen *seen = seen_find(sim, id);
+    if (seen != NULL)
+        return seen;
+    seen = VEC_PUSH(&sim->seen);
     copy_id(seen->id, id);
     return seen;
 }
@@ -373,6 +407,12 @@ static void check_row(struct sim *sim, const struct execution_row *row)
         return;
     }
     struct seen *seen = seen_of(sim, row->id.text);
+    copy_id(seen->cause, row->cause_id);
+    const struct seen *cause = row->cause_id == NULL ? NULL : seen_find(sim, row->cause_id);
+    if (cause != NULL && cause->was_changed) { // its parent may restart it
+        seen->was_changed = seen->is_lenient = true;
+        seen->may_reopen = cause->reopened + cause->may_reopen;
+    }
     if (execution->parent_id != NULL)
         seen->was_changed = true; // a replay: its past is that of another
     const char *wrong = check_progress(seen, row, execution, sim->scratch);
@@ -414,6 +454,10 @@ static void take_answers(struct sim *sim)
         wish->is_seen = true;
         if (wish->request.type == REQUEST_CREATE && wish->request.ok)
             copy_id(VEC_PUSH(&sim->acknowledged)->id, wish->execution_id);
+        struct seen *seen = wish->reopens ? seen_find(sim, wish->execution_id) : NULL;
+        bool is_stored_later = !wish->request.ok && wish->request.error.code == ERR_UNAVAILABLE;
+        if (seen != NULL && !is_stored_later)
+            seen->wishes--;
     }
 }
 
@@ -431,6 +475,8 @@ static void check_all(struct sim *sim)
     for (size_t i = 0; i < count && !sim->has_failed; i++)
         check_row(sim, &rows[i]);
     for (size_t i = 0; i < sim->seen.count; i++) {
+        struct seen *seen = &sim->seen.items[i];
+        seen->is_lenient = seen->is_lenient && seen->wishes > 0;
         if (!holds(rows, count, sim->seen.items[i].id))
             sim_fail(sim, "execution %s was stored and is gone", sim->seen.items[i].id);
     }
@@ -465,6 +511,7 @@ void sim_pass(struct sim *sim, usec_t at_most)
     usec_t next = driver_next(sim->driver);
     usec_t end = sim->now + at_most;
     sim->now = next > end ? end : next > sim->now ? next : sim->now + 1;
+    sim_trace(sim, "time passes");
 }
 
 /* ---- people ---- */
@@ -499,6 +546,7 @@ void sim_create(struct sim *sim)
     struct wish *wish = wish_new(sim, REQUEST_CREATE);
     struct id id = id_derive("simulation", &sim->ids, sizeof(sim->ids));
     sim->ids++;
+    sim_trace(sim, "create %s", id.text);
     copy_id(wish->execution_id, id.text);
     struct id *kept = ARENA_NEW(wish->arena, struct id);
     *kept = id;
@@ -512,6 +560,10 @@ static void operate(struct sim *sim, struct seen *seen, struct operate_request o
 {
     struct wish *wish = wish_new(sim, REQUEST_OPERATE);
     copy_id(wish->execution_id, seen->id);
+    sim_trace(sim, "operation %d %d on %s", (int)operate.operation, (int)operate.event.type,
+              seen->id);
+    wish->reopens = operate.operation == OPERATE_RESTART ||
+                    (operate.operation == OPERATE_EVENT && operate.event.type == EVENT_CHANGE_RUN);
     wish->request.operate = operate;
     wish->request.operate.execution_id = arena_strdup(wish->arena, seen->id);
     wish->request.operate.event.run_id = arena_strdup(wish->arena, operate.event.run_id);
@@ -522,6 +574,7 @@ static void operate(struct sim *sim, struct seen *seen, struct operate_request o
 /* From here on the execution may leave its end, once. */
 static void reopen(struct seen *seen)
 {
+    seen->wishes++;
     seen->is_lenient = true;
     seen->was_changed = true;
     seen->reopened++;
@@ -613,6 +666,21 @@ static bool nudge(struct sim *sim)
 
 static void name_the_stuck(struct sim *sim)
 {
+    struct execution_row *rows = NULL;
+    size_t count = 0;
+    all_rows(sim, &rows, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct execution *execution = execution_row_decode(&rows[i], NULL, NULL);
+        if (execution == NULL)
+            continue;
+        buf_printf(&sim->tree,
+                   "key %lld %s%s%s, live %d, wakes in %lld s: ", (long long)rows[i].key,
+                   rows[i].flow_id, execution->fully_ended ? "" : ", open",
+                   execution->holds_slot ? ", holds a slot" : "", (int)rows[i].live,
+                   (long long)(rows[i].wake_at - sim->now) / USEC_SEC);
+        keep_tree(sim, execution);
+        execution_free(execution);
+    }
     for (size_t i = 0; i < sim->seen.count; i++) {
         const struct seen *seen = &sim->seen.items[i];
         if (!seen->fully_ended)
@@ -709,7 +777,8 @@ void sim_open(struct sim *sim, uint64_t seed, enum plant plant, struct store_fau
         .arena = arena_new(),
         .scratch = arena_new(),
         .store = sim_store_new(seed ^ 0x5bd1e995U),
-        .now = (usec_t)1767268800 * USEC_SEC,
+        .now = SIM_START,
+        .traces = str_eq(getenv("TRACE"), "1"),
         .doing = "start",
     };
     sim->world = (struct engine_world){

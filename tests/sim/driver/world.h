@@ -66,7 +66,7 @@ struct sim {
     uint64_t seed;
     struct rng rng;
     enum plant plant;
-    bool is_quiet; /* failures are expected: print nothing */
+    bool traces; /* TRACE=1: everything that happens, on standard error */
     struct arena *arena;
     struct arena *scratch;
     struct sim_store *store;
@@ -117,6 +117,8 @@ void sim_operate(struct sim *sim);
 void sim_calm(struct sim *sim);
 
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace(const struct sim *sim, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 bool sim_chance(struct sim *sim, unsigned percent);
 
 #endif
