@@ -503,6 +503,7 @@ static void collect_execution(struct driver *driver, struct live *live)
     added->row.fire_at = live->fire_at;
     added->row.fire_backfill = live->fire_backfill;
     live->stored = liveness;
+    live->stored_wake_at = added->row.wake_at;
     live->labels_changed = false;
     live->counted =
         states[execution->state.current].is_terminal ? execution->state.current : STATE_COUNT;

@@ -48,6 +48,7 @@ struct live *live_adopt(struct driver *driver, const struct execution_row *row, 
         return NULL;
     struct live *live = live_new(driver, execution, row->key);
     live->stored = row->live;
+    live->stored_wake_at = row->wake_at;
     live->counted = states[row->state].is_terminal ? row->state : STATE_COUNT;
     live->holds_slot = execution->holds_slot;
     live->is_queued = row->state == STATE_QUEUED;
@@ -270,13 +271,18 @@ void live_free(struct driver *driver, struct live *live)
     live_destroy(live);
 }
 
-/* Drops a parked execution; a timer that is near is remembered, others are in the store. */
+/*
+ * Drops a parked execution. Timers that are near are remembered, others are found in its row in
+ * time, unless the row names one that has passed without a change to be stored.
+ */
 static void drop_parked(struct driver *driver, struct live *live)
 {
-    usec_t wake_at = live_wake_at(live);
+    // what was only looked at has no timers yet
+    usec_t wake_at = live->needs_recovery ? live->stored_wake_at : live_wake_at(live);
     int64_t key = live->key;
+    bool is_found = wake_at == live->stored_wake_at && wake_at > driver->horizon_at;
     live_free(driver, live);
-    if (wake_at != 0 && wake_at <= driver->horizon_at)
+    if (wake_at != 0 && !is_found)
         live_wake_later(driver, key, wake_at);
 }
 
@@ -293,12 +299,16 @@ void live_settle(struct driver *driver, struct live *live)
     }
     if (live->stored != LIVE_PARKED)
         return;
+    if (live->needs_recovery && live->pending == 0) {
+        drop_parked(driver, live);
+        return;
+    }
     list_push(&driver->parked, &live->cached);
     driver->parked_count++;
     if (driver->parked_count > driver->config.parked_after) {
         struct live *oldest = LIST_OWNER(driver->parked.next, struct live, cached);
-        CHECK(oldest->pending == 0);
-        if (!list_is_linked(&oldest->touched))
+        // one with an event ahead, or that changed in this turn, is settled once more
+        if (oldest->pending == 0 && !list_is_linked(&oldest->touched))
             drop_parked(driver, oldest);
     }
 }
