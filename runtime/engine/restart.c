@@ -60,7 +60,8 @@ static void run_again(struct execution *execution, struct task_run *run, usec_t 
     enum state state = begins_anew(run) ? STATE_RESTARTED : STATE_RUNNING;
     if (begins_anew(run) && run_flowable(run) == NULL)
         run->memo = NULL;
-    state_log_append(execution->arena, &run->state, state, at);
+    if (run->state.current != state)
+        state_log_append(execution->arena, &run->state, state, at);
     if (state == STATE_RUNNING)
         (void)task_run_add_attempt(execution, run, at);
     task_run_touch(execution, run);
@@ -304,7 +305,8 @@ static void continue_history(struct execution *copy, const struct execution *sou
 {
     copy->state = (struct state_log){ 0 };
     copy_log(copy->arena, &copy->state, &source->state);
-    state_log_append(copy->arena, &copy->state, STATE_RESTARTED, at);
+    if (copy->state.current != STATE_RESTARTED)
+        state_log_append(copy->arena, &copy->state, STATE_RESTARTED, at);
 }
 
 /* Marks of removal are no rows to delete in a store that never held them. */
