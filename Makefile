@@ -180,10 +180,14 @@ sim-driver: $(BUILD)/sim_driver ## Simulation of the driver (SEED=1 RUNS=500; SE
 sim-plants: $(BUILD)/sim_driver
 	$(Q)$(BUILD)/sim_driver plants
 
+sim-sweep: $(BUILD)/sim_driver ## Each commit of a flow's life fails once in every way (FLOWS=40)
+	$(Q)$(BUILD)/sim_driver sweep $(or $(FLOWS),40)
+
 sim-short: $(BUILD)/sim_driver ## Both, short
 	$(Q)$(BUILD)/sim_driver plants
-	$(Q)$(BUILD)/sim_driver 1 400
-.PHONY: sim-driver sim-plants sim-short
+	$(Q)$(BUILD)/sim_driver sweep 20
+	$(Q)$(BUILD)/sim_driver 1 2000
+.PHONY: sim-driver sim-plants sim-sweep sim-short
 -include $(SIM_DRIVER_OBJ:.o=.d)
 
 $(BUILD)/bench/engine: bench/engine.c $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a

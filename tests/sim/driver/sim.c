@@ -5,7 +5,8 @@
  *
  *     build/sim_driver SEED RUNS     from a seed, so many runs; SEED 0: from the operating system
  *     build/sim_driver plants        every planted bug is found
- *     build/sim_driver sweep         one flow; each commit fails, is lost, kills the server once
+ *     build/sim_driver sweep FLOWS   each commit of a flow's life fails, loses its reply, is the
+ *                                    last before and after a crash, once
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,16 +61,18 @@ static void show(const struct sim *sim)
                   (unsigned long long)sim->seed, buf_text(&sim->tree), buf_text(&sim->text));
 }
 
-/* Whether something was found. */
-static bool simulate(uint64_t seed, enum plant plant, bool shows)
+/* Whether something was found; what, is printed when `found_in` is NULL, else given there. */
+static bool simulate(uint64_t seed, enum plant plant, struct buf *found_in)
 {
     struct sim sim;
     sim_open(&sim, seed, plant, usual_faults);
     if (!sim.has_failed)
         live(&sim);
     bool found = sim.has_failed;
-    if (found && shows)
+    if (found && found_in == NULL)
         show(&sim);
+    if (found && found_in != NULL)
+        buf_puts(found_in, sim.wrong);
     sim_close(&sim);
     return found;
 }
@@ -78,7 +81,7 @@ static unsigned run_seeds(uint64_t seed, unsigned long runs, unsigned long *pass
 {
     unsigned failed = 0;
     for (unsigned long i = 0; i < runs && failed < 5; i++) {
-        if (simulate(seed + i, PLANT_NONE, true))
+        if (simulate(seed + i, PLANT_NONE, NULL))
             failed++;
         else
             ++*passed;
@@ -86,22 +89,81 @@ static unsigned run_seeds(uint64_t seed, unsigned long runs, unsigned long *pass
     return failed;
 }
 
+/* A seed that finds the bug, and finds nothing without it; 0 none. */
+static uint64_t seed_of_plant(enum plant plant, struct buf *wrong)
+{
+    struct buf ignored = { 0 };
+    uint64_t found = 0;
+    for (uint64_t seed = 1; seed <= PLANT_SEEDS && found == 0; seed++) {
+        buf_clear(wrong);
+        if (simulate(seed, plant, wrong) && !simulate(seed, PLANT_NONE, &ignored))
+            found = seed;
+    }
+    buf_free(&ignored);
+    return found;
+}
+
 static unsigned run_plants(unsigned long *passed)
 {
     unsigned failed = 0;
+    struct buf wrong = { 0 };
     for (enum plant plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++) {
-        uint64_t seed = 1;
-        while (seed <= PLANT_SEEDS &&
-               (!simulate(seed, plant, false) || simulate(seed, PLANT_NONE, false)))
-            seed++;
-        if (seed > PLANT_SEEDS) {
+        uint64_t seed = seed_of_plant(plant, &wrong);
+        if (seed == 0)
             (void)fprintf(stderr, "%s was not found with %d seeds\n", plant_names[plant],
                           PLANT_SEEDS);
-            failed++;
-            continue;
+        else
+            (void)printf("%s is found: %s\n", plant_names[plant], buf_text(&wrong));
+        *passed += seed == 0 ? 0 : 1;
+        failed += seed == 0 ? 1 : 0;
+    }
+    buf_free(&wrong);
+    return failed;
+}
+
+/* ---- sweep ---- */
+
+/* One execution in a quiet world, but for these faults. Returns calls of the store's commit. */
+static uint64_t live_quietly(uint64_t seed, struct store_faults faults, bool *found)
+{
+    struct sim sim;
+    sim_open(&sim, seed, PLANT_NONE, faults);
+    sim.keeps_faults = true;
+    if (!sim.has_failed) {
+        sim_create(&sim);
+        sim_calm(&sim);
+    }
+    *found = sim.has_failed;
+    if (sim.has_failed) {
+        (void)fprintf(stderr,
+                      "commit %llu fails, %llu has no reply, %llu dies before or %llu after\n",
+                      (unsigned long long)faults.fails_at, (unsigned long long)faults.loses_at,
+                      (unsigned long long)faults.dies_at, (unsigned long long)faults.dies_past);
+        show(&sim);
+    }
+    uint64_t calls = sim.store->calls;
+    sim_close(&sim);
+    return calls;
+}
+
+/* Each commit of each flow fails once in every way. */
+static unsigned run_sweep(uint64_t seeds, unsigned long *passed)
+{
+    unsigned failed = 0;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        bool found = false;
+        uint64_t calls = live_quietly(seed, (struct store_faults){ 0 }, &found);
+        for (uint64_t n = 1; n <= calls * 4 && !found; n++) {
+            uint64_t at = (n + 3) / 4;
+            struct store_faults faults = { 0 };
+            *(n % 4 == 0   ? &faults.fails_at
+              : n % 4 == 1 ? &faults.loses_at
+              : n % 4 == 2 ? &faults.dies_at
+                           : &faults.dies_past) = at;
+            (void)live_quietly(seed, faults, &found);
+            *passed += found ? 0 : 1;
         }
-        (void)printf("%s: found with seed %llu\n", plant_names[plant], (unsigned long long)seed);
-        ++*passed;
+        failed += found ? 1 : 0;
     }
     return failed;
 }
@@ -114,6 +176,8 @@ int main(int argc, char **argv)
     log_open(&(struct log_options){ .level = LOG_ERROR, .fd = nowhere });
     if (argc > 1 && str_eq(argv[1], "plants")) {
         failed = run_plants(&passed);
+    } else if (argc > 1 && str_eq(argv[1], "sweep")) {
+        failed = run_sweep(argc > 2 ? strtoull(argv[2], NULL, 10) : 40, &passed);
     } else {
         uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
         unsigned long runs = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;

@@ -33,13 +33,17 @@ static bool store_all(struct sim_store *store, const struct commit *commit, stru
     if (strikes && store->plant == STORE_LOSES_RUNS && changed.runs.count > 0)
         changed.runs.count--;
     struct commit_execution *executions = NULL;
-    if (strikes && store->plant == STORE_FLIPS && changed.executions.count > 0) {
+    bool changes_row = store->plant == STORE_FLIPS || store->plant == STORE_SLEEPS;
+    if (strikes && changes_row && changed.executions.count > 0) {
         executions = check_calloc(changed.executions.count, sizeof(*executions));
         for (size_t i = 0; i < changed.executions.count; i++)
             executions[i] = changed.executions.items[i];
         changed.executions.items = executions;
         struct commit_execution *last = &executions[changed.executions.count - 1];
-        last->row.state = last->row.state == STATE_SUCCESS ? STATE_FAILED : STATE_SUCCESS;
+        if (store->plant == STORE_SLEEPS)
+            last->row.wake_at = 0;
+        else
+            last->row.state = last->row.state == STATE_SUCCESS ? STATE_FAILED : STATE_SUCCESS;
     }
     bool ok = store_commit(store->inner, &changed, err);
     free(executions);

@@ -28,6 +28,7 @@ enum store_plant {
     STORE_SOUND,
     STORE_LIES,       /* says "stored" and has stored nothing, now and then */
     STORE_LOSES_RUNS, /* forgets the change of one task run, now and then */
+    STORE_SLEEPS,     /* forgets when a parked execution is to be woken */
     STORE_FLIPS,      /* writes another state into the column than into the body */
 };
 

@@ -30,6 +30,7 @@ const char *const plant_names[PLANT_COUNT] = {
     [PLANT_STORE_LIES] = "a store that says it has stored and has not",
     [PLANT_STORE_LOSES_RUNS] = "a store that loses the change of a task run",
     [PLANT_STORE_FLIPS] = "a store that writes another state",
+    [PLANT_STORE_SLEEPS] = "a store that forgets when to wake an execution",
     [PLANT_WORKER_SILENT] = "a worker that never answers",
     [PLANT_WORKER_LIES] = "a worker that says it has done what it has not",
     [PLANT_DRIVER_DOUBLES] = "an attempt that is ordered while another runs",
@@ -702,7 +703,8 @@ static bool steps_any(struct sim *sim)
 void sim_calm(struct sim *sim)
 {
     sim->is_calm = true;
-    sim->store->faults = (struct store_faults){ 0 };
+    if (!sim->keeps_faults)
+        sim->store->faults = (struct store_faults){ 0 };
     usec_t end = sim->now + CALM_TIME;
     unsigned steps = 0;
     usec_t nudged = 0;
@@ -803,9 +805,11 @@ void sim_open(struct sim *sim, uint64_t seed, enum plant plant, struct store_fau
         [PLANT_STORE_LIES] = STORE_LIES,
         [PLANT_STORE_LOSES_RUNS] = STORE_LOSES_RUNS,
         [PLANT_STORE_FLIPS] = STORE_FLIPS,
+        [PLANT_STORE_SLEEPS] = STORE_SLEEPS,
     };
     sim->store->plant = plants[plant];
-    sim->store->faults = faults;
+    sim->store->faults = faults; // counted from here on
+    sim->store->calls = sim->checked = 0;
 }
 
 void sim_close(struct sim *sim)

@@ -23,6 +23,7 @@ enum plant {
     PLANT_STORE_LIES,
     PLANT_STORE_LOSES_RUNS,
     PLANT_STORE_FLIPS,
+    PLANT_STORE_SLEEPS,
     PLANT_WORKER_SILENT,  /* an answer never comes, and the worker says it is at it */
     PLANT_WORKER_LIES,    /* says that work was done which was not */
     PLANT_DRIVER_DOUBLES, /* an order is given again as the next attempt, too early */
@@ -83,6 +84,7 @@ struct sim {
     uint64_t checked; /* commits that were looked at */
     uint64_t ids;
     bool is_calm;
+    bool keeps_faults; /* those of the store last, also when all is calm */
     bool was_broken;
     const char *doing;
 
