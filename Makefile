@@ -122,6 +122,16 @@ scenarios: $(BUILD)/scenarios ## Conversations with the engine (SCENARIO=part of
 .PHONY: scenarios
 -include $(BUILD)/tests/scenarios/run.d
 
+SIM_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c)))
+
+$(BUILD)/sim: $(SIM_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+sim: $(BUILD)/sim ## Simulation of the engine (SEED=0 RUNS=1000 TRACE=1)
+	$(Q)TRACE=$(TRACE) $(BUILD)/sim $(or $(SEED),0) $(or $(RUNS),1000)
+.PHONY: sim
+-include $(SIM_OBJ:.o=.d)
+
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 

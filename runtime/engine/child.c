@@ -84,8 +84,24 @@ enum state child_state(enum state ended, bool transmit_failed)
     return transmit_failed && is_transmitted ? ended : STATE_SUCCESS;
 }
 
+/* The run itself was restarted, not retried in an execution that had been restarted before. */
+static bool was_restarted(const struct task_run *run)
+{
+    for (size_t i = run->state.history.count; i-- > 0;) {
+        if (states[run->state.history.items[i].state].is_created)
+            return run->state.history.items[i].state == STATE_RESTARTED;
+    }
+    return false;
+}
+
 bool child_is_restart(const struct engine *engine, const struct task_run *run, int behavior)
 {
-    return behavior == RESTART_FAILED && run_attempt(run) > 1 &&
+    return behavior == RESTART_FAILED && was_restarted(run) &&
            str_eq(execution_label(engine->execution, "system.restarted"), "true");
+}
+
+bool child_is_awaited(const struct task_run *run, const struct event *event, const char *awaited)
+{
+    return event->child_id == NULL || str_eq(event->child_id, awaited) ||
+           value_get_bool(run->memo, "replaced", false);
 }

@@ -15,6 +15,7 @@
 struct arena;
 struct engine;
 struct error;
+struct event;
 struct value;
 
 enum restart_behavior { RESTART_FAILED, RESTART_NEW };
@@ -97,6 +98,12 @@ const struct value *child_trigger(struct engine *engine, const struct task_run *
 
 /* State of the task run for the end of its child (table in flow-language.md 3.6). */
 enum state child_state(enum state ended, bool transmit_failed);
+
+/*
+ * Is the news about the child that is awaited? One that ends RETRIED goes on as another execution
+ * of the same task run: memo.replaced then lets in any.
+ */
+bool child_is_awaited(const struct task_run *run, const struct event *event, const char *awaited);
 
 /* Does the parent restart what failed, rather than begin anew? */
 bool child_is_restart(const struct engine *engine, const struct task_run *run, int behavior);

@@ -58,19 +58,25 @@ bool run_is_on_worker(const struct task_run *run)
     return directory_is_on_worker(run);
 }
 
+/*
+ * What a worker is told has a number of its own: an order that was given up without an attempt to
+ * show for it (a submitted task that was killed, and restarted) is not taken for the next one.
+ */
 uint32_t run_attempt(const struct task_run *run)
 {
     const struct flowable_ops *ops = run_flowable(run);
     if (ops != NULL && ops->has_directory)
         return directory_attempt(run);
+    if (run->state.current == STATE_SUBMITTED || run_is_on_worker(run))
+        return run->orders;
     bool runs = run->state.current == STATE_RUNNING || run->state.current == STATE_KILLING;
     return (uint32_t)run->attempts.count + (runs ? 0 : 1);
 }
 
-uint32_t engine_attempt(const struct task_run *run)
+static uint32_t next_order(const struct task_run *run)
 {
-    bool has = run->state.current == STATE_SUBMITTED || run_is_on_worker(run);
-    return has ? run_attempt(run) : 0;
+    uint32_t made = (uint32_t)run->attempts.count;
+    return (made > run->orders ? made : run->orders) + 1;
 }
 
 bool engine_bind(struct engine *engine, struct task_run *run, void *bound, struct error *err)
@@ -424,14 +430,17 @@ static void submit(struct engine *engine, struct task_run *run)
         }
     }
     run->props = NULL;
-    bool ok = dispatch_to_worker(engine, run, NULL, run_attempt(run), &err);
+    uint32_t order = is_again ? run->orders : next_order(run);
+    bool ok = dispatch_to_worker(engine, run, NULL, order, &err);
     if (!ok && is_waiting(run, &err))
         return;
     if (!ok) {
         fail_attempt(engine, run, true, err.text);
         return;
     }
+    run->orders = order;
     engine_move(engine, run, STATE_SUBMITTED);
+    task_run_touch(engine->execution, run);
     effects_forget(engine, run);
 }
 

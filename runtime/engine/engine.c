@@ -262,7 +262,9 @@ static void revive(struct engine *engine)
         struct task_run *run = execution->runs.items[i];
         const struct flowable_ops *ops = run_flowable(run);
         enum state state = run->state.current;
-        if (states[state].is_created)
+        bool was_queued = run->is_queued;
+        run->is_queued = false;
+        if (states[state].is_created || was_queued)
             engine_queue(engine, run);
         if (ops == NULL || ops->plan == NULL || run->scope != NULL ||
             (state != STATE_RUNNING && state != STATE_PAUSED && state != STATE_KILLING))

@@ -125,6 +125,7 @@ static void run_lost(struct engine *engine, const struct event *event)
         finish_attempt(engine, run, STATE_FAILED);
         return;
     }
+    run->orders++;
     engine_move(engine, run, STATE_SUBMITTED);
     engine_queue(engine, run);
 }

@@ -103,6 +103,7 @@ struct task_run {
     const struct value *memo;      /* private data of the flowable or remote job, may be NULL */
     struct iterations *iterations; /* child executions by state (iterations.h), or NULL */
     const char *cache_key;         /* under which its outputs are remembered (taskCache), or NULL */
+    uint32_t orders;               /* given to workers: number of the last attempt ordered */
     usec_t wake_at;           /* pending timer: retry, pause end, loop interval, poll; 0 none */
     uint32_t wake_generation; /* timers of an older generation change nothing */
 

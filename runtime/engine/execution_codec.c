@@ -278,6 +278,7 @@ void task_run_encode(struct buf *out, const struct task_run *run)
     pack_value(out, run->memo);
     pack_text(out, run->cache_key);
     iterations_pack(out, run->iterations);
+    pack_uint(out, run->orders);
     pack_int(out, run->wake_at);
     pack_uint(out, run->wake_generation);
 }
@@ -324,6 +325,7 @@ static void unpack_run(struct unpack *in, struct execution *execution, struct ta
     run->memo = unpack_value(in, arena);
     run->cache_key = unpack_text(in, arena);
     run->iterations = iterations_unpack(in, arena);
+    run->orders = (uint32_t)unpack_max(in, UINT32_MAX);
     run->wake_at = unpack_int(in);
     run->wake_generation = (uint32_t)unpack_max(in, UINT32_MAX);
     if (run->seq == 0 || run->task_id == NULL || run->parent_seq >= run->seq)

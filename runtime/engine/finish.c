@@ -283,7 +283,7 @@ void finish_retry_due(struct engine *engine, struct task_run *run)
     if (run->state.current != STATE_RETRYING)
         return;
     engine_disarm(engine, run);
-    if (run->parent != NULL)
+    if (run->parent != NULL && scope_list_of(run) == LIST_MAIN)
         remove_aftermath(engine, run->parent);
     run->dynamic = NULL;
     run->remote_id = NULL;

@@ -154,10 +154,10 @@ static bool start(struct engine *engine, struct task_run *run, struct error *err
     engine_put_memo(engine, run, "wait", value_bool(value_get_bool(doc, "wait", true)));
     engine_put_memo(engine, run, "transmit",
                     value_bool(value_get_bool(doc, "transmitFailed", true)));
-    if (restarts)
-        return true;
-    engine_put_memo(engine, run, "batches", batches);
-    run->iterations = iterations_new(engine->execution->arena, value_count(batches));
+    if (!restarts || run->iterations->next < run->iterations->total)
+        engine_put_memo(engine, run, "batches", batches);
+    if (!restarts)
+        run->iterations = iterations_new(engine->execution->arena, value_count(batches));
     return true;
 }
 
@@ -268,16 +268,24 @@ static const char *id_of(struct engine *engine, const struct task_run *run, size
     return child_id(engine, run, (int64_t)index, attempt);
 }
 
+/* Those that went on meanwhile are asked about. */
 static void restart_failed(struct engine *engine, struct task_run *run)
 {
     struct iterations *iterations = run->iterations;
     for (size_t i = 0; i < iterations->total; i++) {
-        if (iterations_state(iterations, i) != STATE_FAILED)
+        enum state state = iterations_state(iterations, i);
+        if (state != STATE_COUNT && !states[state].is_terminal)
+            child_ask_again(engine, run, id_of(engine, run, i), (int64_t)i);
+        if (state != STATE_FAILED)
             continue;
         iterations_reopen(iterations, i);
         struct command *command = command_add(engine, COMMAND_CHILD_RESTART, run);
         command->iteration = (int64_t)i;
         command->child_id = id_of(engine, run, i);
+    }
+    if (iterations->next < iterations->total) {
+        create_all(engine, run);
+        return;
     }
     put_outputs(engine, run, value_get_bool(run->memo, "wait", true));
     end_when_over(engine, run);
@@ -293,14 +301,18 @@ static void began(struct engine *engine, struct task_run *run)
 
 static void answer(struct engine *engine, struct task_run *run, const struct event *event)
 {
-    if (run->iterations == NULL || event->iteration < 0)
+    if (run->iterations == NULL || event->iteration < 0 ||
+        !child_is_awaited(run, event, id_of(engine, run, (size_t)event->iteration)))
         return;
     if (event->type == EVENT_CHILD_REFUSED) {
+        (void)iterations_move(run->iterations, (size_t)event->iteration, STATE_FAILED);
         fail_now(engine, run, event->message);
         return;
     }
     enum state state = event->type == EVENT_CHILD_CREATED ? STATE_CREATED : event->state;
     bool is_early = event->type == EVENT_CHILD_CHANGED && states[state].is_terminal;
+    if (state == STATE_RETRIED && event->type == EVENT_CHILD_ENDED)
+        engine_put_memo(engine, run, "replaced", &value_true);
     if (is_early || state == STATE_RETRIED || // its afterExecution runs, or another takes over
         !iterations_move(run->iterations, (size_t)event->iteration, state))
         return;

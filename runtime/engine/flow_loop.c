@@ -470,12 +470,15 @@ static void follow_pauses(struct engine *engine, struct task_run *run)
 static void answer(struct engine *engine, struct task_run *run, const struct event *event)
 {
     struct iterations *iterations = run->iterations;
-    if (iterations == NULL || event->iteration < 0)
+    if (iterations == NULL || event->iteration < 0 ||
+        !child_is_awaited(run, event, id_of(engine, run, (size_t)event->iteration)))
         return;
     enum state state = event->type == EVENT_CHILD_CREATED   ? STATE_CREATED
                        : event->type == EVENT_CHILD_REFUSED ? STATE_FAILED
                                                             : event->state;
     bool is_early = event->type == EVENT_CHILD_CHANGED && states[state].is_terminal;
+    if (state == STATE_RETRIED && event->type == EVENT_CHILD_ENDED)
+        engine_put_memo(engine, run, "replaced", &value_true);
     if (is_early || state == STATE_RETRIED ||
         !iterations_move(iterations, (size_t)event->iteration, state))
         return;

@@ -111,15 +111,9 @@ static void refused(struct engine *engine, struct task_run *run, const struct ev
     finish_attempt(engine, run, STATE_FAILED);
 }
 
-/*
- * A child that ends RETRIED goes on as another execution of the same task run: that one's end
- * counts.
- */
 static void answer(struct engine *engine, struct task_run *run, const struct event *event)
 {
-    const char *awaited = value_get_text(run->memo, "child", NULL);
-    bool any = value_get_bool(run->memo, "replaced", false);
-    if (event->child_id != NULL && !any && !str_eq(event->child_id, awaited))
+    if (!child_is_awaited(run, event, value_get_text(run->memo, "child", NULL)))
         return;
     if (event->type == EVENT_CHILD_CREATED) {
         created(engine, run, event);

@@ -128,15 +128,23 @@ static void answer(struct engine *engine, struct task_run *run, const struct eve
     engine_changed(engine, run->scope);
 }
 
-/* The order may have been lost with the process; a worker ignores what it has already. */
+/*
+ * The order may have been lost with the process: it is given again, with the same number, while an
+ * answer to the first is still welcome. A worker ignores what it has already.
+ */
 static void recover(struct engine *engine, struct task_run *run)
 {
     enum phase phase = phase_of(run);
-    if (phase == PHASE_OPENING)
-        set_phase(engine, run, PHASE_TO_OPEN);
-    if (phase == PHASE_CLOSING)
-        set_phase(engine, run, PHASE_TO_CLOSE);
-    engine_changed(engine, run->scope);
+    struct error err = { 0 };
+    if (phase != PHASE_OPENING && phase != PHASE_CLOSING)
+        return;
+    const char *name = phase == PHASE_OPENING ? "open" : "close";
+    if (dispatch_to_worker(engine, run, name, directory_attempt(run), &err))
+        effects_forget(engine, run);
+    else if (err.code == ERR_UNAVAILABLE)
+        run->is_waiting = true;
+    else
+        failed(engine, run, err.text);
 }
 
 /* ---- rules ---- */

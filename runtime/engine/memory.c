@@ -157,7 +157,7 @@ void memory_forget(struct execution *execution)
     for (size_t i = 0; i < execution->runs.count; i++) {
         struct task_run *run = execution->runs.items[i];
         run->scope = NULL;
-        run->is_queued = false;
+        run->is_queued = run->is_queued || run->is_waiting; // its turn is still to come
         run->is_waiting = false;
         run->answers = NULL;
     }

@@ -16,6 +16,8 @@ static void recover_run(struct engine *engine, struct task_run *run)
     case STATE_RUNNING:
         if (ops != NULL && ops->recover != NULL)
             ops->recover(engine, run);
+        else if (run->wake_at == 0 && run->remote_id != NULL)
+            engine_queue(engine, run); // its poll was under way
         else if (run->wake_at != 0)
             command_timer_again(engine, run, run_is_on_worker(run) ? TIMER_POLL : TIMER_SLEEP);
         break;

@@ -45,7 +45,7 @@ static void end_open_attempt(struct execution *execution, struct task_run *run, 
     task_run_touch(execution, run);
 }
 
-/* The run has ended or is PAUSED; afterwards it is RESTARTED or RUNNING. */
+/* Afterwards it is RESTARTED or, when it goes on where it was, RUNNING. */
 static void run_again(struct execution *execution, struct task_run *run, usec_t at)
 {
     end_open_attempt(execution, run, at);
@@ -139,7 +139,7 @@ static void apply(struct execution *execution, const bool *again, usec_t at)
         struct task_run *run = execution->runs.items[i];
         bool has_stopped =
             states[run->state.current].is_terminal || run->state.current == STATE_PAUSED;
-        if (again[i] && !run->is_removed && has_stopped)
+        if (again[i] && !run->is_removed && (has_stopped || begins_anew(run)))
             run_again(execution, run, at);
     }
 }
@@ -202,18 +202,21 @@ void restart_from_change(struct engine *engine, struct task_run *run, enum state
     if (last != NULL) {
         last->state = state;
         last->ended_at = engine->now;
+        task_run_touch(execution, run);
     }
     task_run_move(execution, run, state, engine->now);
     for (struct task_run *above = run->parent; above != NULL; above = above->parent) {
         if (!states[above->state.current].is_terminal)
             continue;
-        task_run_move(execution, above, STATE_RUNNING, engine->now);
-        (void)task_run_add_attempt(execution, above, engine->now);
+        task_run_move(execution, above, state == STATE_CANCELLED ? state : STATE_RUNNING,
+                      engine->now);
+        if (state != STATE_CANCELLED)
+            (void)task_run_add_attempt(execution, above, engine->now);
     }
     bool *nothing = ARENA_ARRAY(engine->scratch, execution->runs.count + 1, bool);
     apply(execution, nothing, engine->now);
     reopen(engine);
-    if (state == STATE_CANCELLED && from != STATE_CANCELLED) {
+    if (state == STATE_CANCELLED) {
         engine_move_execution(engine, STATE_CANCELLED);
         return;
     }
@@ -295,6 +298,7 @@ static void copy_runs(struct execution *copy, const struct execution *source)
         out->has_encrypted = value_has_encrypted(out->outputs);
         out->memo = copy_value(arena, run->memo);
         out->iterations = iterations_copy(arena, run->iterations);
+        out->orders = run->orders;
         out->is_dynamic = run->is_dynamic;
         out->force_execution = run->force_execution;
     }

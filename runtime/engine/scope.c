@@ -139,7 +139,7 @@ static void skip_made(struct scope *scope)
     uint32_t *next = &scope->lists[LIST_MAIN].next;
     while (*next < scope->entries && is_made(scope, *next))
         (*next)++;
-    if (*next == scope->entries)
+    if (*next == scope->entries && scope->plan.progression != PROGRESS_DAG)
         scope->made = NULL; // nothing is left to ask
 }
 

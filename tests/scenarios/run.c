@@ -353,11 +353,9 @@ static void do_child(struct scenario *scenario, const char *rest)
     if (run == NULL)
         return;
     event.run_id = run->id.text;
-    event.child_id = value_get_text(run->memo, "child", NULL);
-    if (*rest == '#') {
+    if (*rest == '#')
         event.iteration = strtoll(word(scenario, &rest) + 1, NULL, 10);
-        event.child_id = arena_printf(scenario->arena, "child-%lld", (long long)event.iteration);
-    }
+    event.child_id = bed_child_id(scenario->bed, run, event.iteration);
     const char *what = word(scenario, &rest);
     if (str_eq(what, "refused")) {
         event.type = EVENT_CHILD_REFUSED;

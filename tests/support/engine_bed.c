@@ -184,6 +184,7 @@ void bed_free(struct bed *bed)
     flow_unref(bed->flow);
     VEC_FREE(&bed->timers);
     VEC_FREE(&bed->logs);
+    VEC_FREE(&bed->children);
     arena_free(bed->commands_arena);
     arena_free(bed->arena);
     free(bed);
@@ -215,11 +216,17 @@ static void keep(struct bed *bed, const struct command *command)
     case COMMAND_CONTINUE:
         bed->wants_continue = true;
         break;
+    case COMMAND_CHILD:
+    case COMMAND_CHILD_RESTART: {
+        struct bed_child *child = VEC_PUSH(&bed->children);
+        child->iteration = command->iteration;
+        memcpy(child->run_id, command->run->id.text, sizeof(child->run_id));
+        (void)snprintf(child->id, sizeof(child->id), "%s", command->child_id);
+        break;
+    }
     case COMMAND_RUN:
     case COMMAND_CANCEL:
     case COMMAND_EVALUATE:
-    case COMMAND_CHILD:
-    case COMMAND_CHILD_RESTART:
     case COMMAND_KILL_CHILDREN:
     case COMMAND_METRIC:
     case COMMAND_STATE:
@@ -318,6 +325,16 @@ struct task_run *bed_run(const struct bed *bed, const char *task_id, const char 
     return NULL;
 }
 
+const char *bed_child_id(const struct bed *bed, const struct task_run *run, int64_t iteration)
+{
+    for (size_t i = bed->children.count; i-- > 0;) {
+        const struct bed_child *child = &bed->children.items[i];
+        if (strcmp(child->run_id, run->id.text) == 0 && child->iteration == iteration)
+            return child->id;
+    }
+    return NULL;
+}
+
 uint32_t bed_attempt(const struct bed *bed, const struct task_run *run)
 {
     (void)bed;
@@ -329,8 +346,7 @@ uint32_t bed_attempt(const struct bed *bed, const struct task_run *run)
         int64_t phase = value_get_int(run->memo, "phase", 0);
         return phase <= 1 ? 2 * made - 1 : 2 * made;
     }
-    bool begun = run->state.current == STATE_RUNNING || run->state.current == STATE_KILLING;
-    return (uint32_t)run->attempts.count + (begun ? 0 : 1);
+    return run->orders;
 }
 
 void bed_end_run(struct bed *bed,

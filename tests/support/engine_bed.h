@@ -27,6 +27,13 @@ struct bed_timer {
     uint32_t generation;
 };
 
+/* The child that was asked for last, per run and iteration. */
+struct bed_child {
+    char run_id[ID_LENGTH + 1];
+    int64_t iteration;
+    char id[ID_LENGTH + 1];
+};
+
 struct bed_log {
     enum log_level level;
     const char *task_id; /* NULL: of the execution */
@@ -48,6 +55,7 @@ struct bed {
     struct arena *commands_arena;
     VEC(struct bed_timer) timers;
     VEC(struct bed_log) logs;
+    VEC(struct bed_child) children;
     size_t steps;
     size_t ended; /* COMMAND_ENDED so far */
     size_t logs_seen;
@@ -76,6 +84,8 @@ void bed_restore(struct bed *bed);
 
 /* The n-th (from 0) run of a task in order of creation; value NULL: any. */
 struct task_run *bed_run(const struct bed *bed, const char *task_id, const char *value, size_t nth);
+/* Id of the child of a run, NULL when none was asked for. */
+const char *bed_child_id(const struct bed *bed, const struct task_run *run, int64_t iteration);
 /* The answer of a worker about the attempt under way. */
 void bed_end_run(struct bed *bed,
                  const struct task_run *run,
