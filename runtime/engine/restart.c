@@ -45,6 +45,16 @@ static void end_open_attempt(struct execution *execution, struct task_run *run, 
     task_run_touch(execution, run);
 }
 
+/* What a flowable had concluded from its children is open again. */
+static void reopen_memo(struct execution *execution, struct task_run *run)
+{
+    static const char *const conclusions[] = { "mustFail", "over", "mapped" };
+    for (size_t i = 0; i < sizeof(conclusions) / sizeof(conclusions[0]); i++) {
+        if (value_get(run->memo, conclusions[i]) != NULL)
+            run->memo = value_with(execution->arena, run->memo, conclusions[i], &value_false);
+    }
+}
+
 /* Afterwards it is RESTARTED or, when it goes on where it was, RUNNING. */
 static void run_again(struct execution *execution, struct task_run *run, usec_t at)
 {
@@ -55,8 +65,6 @@ static void run_again(struct execution *execution, struct task_run *run, usec_t 
     run->dynamic = NULL;
     run->props = NULL;
     run->cache_key = NULL;
-    if (value_get(run->memo, "mustFail") != NULL)
-        run->memo = value_with(execution->arena, run->memo, "mustFail", &value_false);
     enum state state = begins_anew(run) ? STATE_RESTARTED : STATE_RUNNING;
     if (begins_anew(run) && run_flowable(run) == NULL)
         run->memo = NULL;
@@ -139,8 +147,10 @@ static void apply(struct execution *execution, const bool *again, usec_t at)
         struct task_run *run = execution->runs.items[i];
         bool has_stopped =
             states[run->state.current].is_terminal || run->state.current == STATE_PAUSED;
-        if (again[i] && !run->is_removed && (has_stopped || begins_anew(run)))
-            run_again(execution, run, at);
+        if (!again[i] || run->is_removed || (!has_stopped && !begins_anew(run)))
+            continue;
+        reopen_memo(execution, run);
+        run_again(execution, run, at);
     }
 }
 
@@ -469,8 +479,13 @@ struct execution *engine_replay(const struct execution *source,
     struct task_run *from = copy->runs.items[execution_run_index(source, start)];
     for (struct task_run *child = from->first_child; child != NULL; child = child->next_sibling)
         mark_removed(child);
-    for (struct task_run *run = from; run != NULL; run = run->parent)
+    for (struct task_run *run = from; run != NULL; run = run->parent) {
         remove_successors(copy, run);
+        // Replayed from an errors or finally task, what is above has failed, or ended, still.
+        if (run->parent != NULL && !is_aftermath(run))
+            reopen_memo(copy, run->parent);
+    }
+    reopen_memo(copy, from);
     bool *again = ARENA_ARRAY(copy->arena, copy->runs.count + 1, bool);
     mark_up(again, copy, from);
     for (size_t i = 0; i < copy->runs.count; i++) {

@@ -396,9 +396,11 @@ enum followed scope_follow(const struct scope *scope)
             return FOLLOW_ERRORS;
         return scope->finally != NULL ? FOLLOW_FINALLY : FOLLOW_NOTHING;
     }
-    if (errors->runs > 0 || failed) {
-        if (!failed && !scope->forced_fail)
-            return FOLLOW_NOTHING;
+    // Errors without a failure: their cause is being retried, or was replayed and went well.
+    bool is_cured = errors->runs > 0 && !failed && !scope->forced_fail;
+    if (is_cured && (main->retrying > 0 || errors->ended < errors->runs))
+        return FOLLOW_NOTHING;
+    if (!is_cured && (errors->runs > 0 || failed)) {
         bool for_good = failed_for_good || scope->forced_fail;
         bool unfinished = scope->errors != NULL && !scope_list_ended(scope, LIST_ERRORS);
         if (scope->errors != NULL && (scope->finally == NULL || unfinished))

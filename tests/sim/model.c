@@ -260,8 +260,13 @@ static const struct entries *follow(const struct execution *execution,
         return lists->errors->is_present ? lists->nothing : lists->main;
     }
     if (errors.runs > 0 || main.failed > 0) { // 3
-        if (!failed_final && !forced)
+        bool is_pending = main.retrying > 0 || errors.terminated < errors.runs;
+        if (!failed_final && !forced && is_pending)
             return lists->nothing;
+        if (!failed_final && !forced) // the cause of the errors went well when it was replayed
+            return lists->finally->is_present && main.terminated == lists->main->count
+                       ? lists->finally
+                       : lists->main;
         if (lists->finally->is_present && lists->errors->is_present &&
             errors.terminated < lists->errors->count)
             return lists->errors;
