@@ -73,6 +73,12 @@ uint32_t run_attempt(const struct task_run *run)
     return (uint32_t)run->attempts.count + (runs ? 0 : 1);
 }
 
+uint32_t engine_attempt(const struct task_run *run)
+{
+    bool has = run->state.current == STATE_SUBMITTED || run_is_on_worker(run);
+    return has ? run_attempt(run) : 0;
+}
+
 static uint32_t next_order(const struct task_run *run)
 {
     uint32_t made = (uint32_t)run->attempts.count;
