@@ -178,7 +178,7 @@ crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)
 crash-short: $(BUILD)/weir
 	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
 
-# Simulation of the driver; that of the engine, when it is there, is `make sim`.
+# Simulation of the driver; that of the engine is `make sim`.
 SIM_DRIVER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/driver/*.c)))
 
 $(BUILD)/sim_driver: $(SIM_DRIVER_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
@@ -193,7 +193,8 @@ sim-plants: $(BUILD)/sim_driver
 sim-sweep: $(BUILD)/sim_driver ## Each commit of a flow's life fails once in every way (FLOWS=40)
 	$(Q)$(BUILD)/sim_driver sweep $(or $(FLOWS),40)
 
-sim-short: $(BUILD)/sim_driver ## Both, short
+sim-short: $(BUILD)/sim $(BUILD)/sim_driver ## Both, short
+	$(Q)$(BUILD)/sim 1 1000
 	$(Q)$(BUILD)/sim_driver plants
 	$(Q)$(BUILD)/sim_driver sweep 20
 	$(Q)$(BUILD)/sim_driver 1 2000
