@@ -61,12 +61,10 @@ static struct http_request request_for(const struct client *client,
 static void unreachable(const struct client *client, struct error *err)
 {
     struct error inner = *err;
-    (void)error_set(err,
-                    ERR_UNAVAILABLE,
+    (void)error_set(err, ERR_UNAVAILABLE,
                     "no answer from %s (%s); start a server with 'weir up', or name another with "
                     "--server",
-                    client->server,
-                    inner.text);
+                    client->server, inner.text);
 }
 
 /* The server's own words, from its JSON error. */

@@ -255,10 +255,8 @@ static void fetching(void *data, const char *source, const struct git_pack_progr
     (void)source;
     (void)pthread_mutex_lock(&sources->lock);
     // indexing follows receiving; both count as half
-    progress_update(&sources->progress,
-                    ((int64_t)pack->received + pack->indexed) / 2,
-                    pack->objects,
-                    "objects");
+    progress_update(&sources->progress, ((int64_t)pack->received + pack->indexed) / 2,
+                    pack->objects, "objects");
     if (pack->objects != 0 && pack->indexed >= pack->objects)
         progress_end(&sources->progress);
     (void)pthread_mutex_unlock(&sources->lock);
@@ -436,7 +434,9 @@ static bool open_agent(struct sources *sources,
         .sources_count = count,
         .folder = arena_printf(arena, "%s/mirrors", data),
     };
-    struct agent_ops ops = { .data = sources, .deliver = deliver, .applied = applied, .progress = fetching };
+    struct agent_ops ops = {
+        .data = sources, .deliver = deliver, .applied = applied, .progress = fetching
+    };
     sources->agent = agent_new(&options, &ops, err);
     return sources->agent != NULL && agent_start(sources->agent, err);
 }

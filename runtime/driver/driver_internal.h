@@ -80,9 +80,9 @@ struct live {
     enum state counted;  /* state under which the store counts it, or STATE_COUNT */
     enum liveness stored;
     usec_t stored_wake_at; /* of its row, 0 none */
-    bool holds_slot; /* as counted in driver->slots */
-    bool is_queued;  /* as in driver->slots */
-    bool is_loaded;  /* came from the store: children it asks for may exist */
+    bool holds_slot;       /* as counted in driver->slots */
+    bool is_queued;        /* as in driver->slots */
+    bool is_loaded;        /* came from the store: children it asks for may exist */
     bool needs_recovery;
     bool has_ended; /* COMMAND_ENDED was given in this turn */
     bool labels_changed;

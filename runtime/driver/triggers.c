@@ -435,7 +435,8 @@ static const struct value *trigger_inputs(struct driver *driver,
 
 /*
  * Creates the execution; what cannot be rendered or resolved makes it FAILED, so that the mistake
- * is seen. backfill: that the fire belongs to; fire and backfill are NULL for polling triggers. NULL: the flow does not allow it at all.
+ * is seen. backfill: that the fire belongs to; fire and backfill are NULL for polling triggers.
+ * NULL: the flow does not allow it at all.
  */
 static struct live *start(struct driver *driver,
                           const struct trigger_state *state,

@@ -18,9 +18,9 @@ struct tz;
 struct value;
 
 enum window_kind {
-    WINDOW_FIXED,   /* one after the other, all of the same length */
+    WINDOW_FIXED,  /* one after the other, all of the same length */
     WINDOW_SLIDES, /* from the first match on */
-    WINDOW_DAILY,   /* a span of each day */
+    WINDOW_DAILY,  /* a span of each day */
 };
 
 struct window_rule {

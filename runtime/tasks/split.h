@@ -39,7 +39,7 @@ struct split_options {
         { "rows", INT(s, m.rows), .flags = PROP_EXPR, .fallback = default_rows,                    \
           .doc = "Number of rows per file." },                                                     \
     {                                                                                              \
-        "separator", STR(s, m.separator), .flags = PROP_EXPR, .fallback = "\n",               \
+        "separator", STR(s, m.separator), .flags = PROP_EXPR, .fallback = "\n",                    \
                                           .doc = "What ends a row."                                \
     }
 

@@ -802,8 +802,7 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
         .updated_at = noon,
         .backfill = { .start = noon - 5, .end = noon, .current = noon - 3, .inputs = "{}" },
     };
-    *VEC_PUSH(&fixture->commit.triggers) =
-        (struct commit_trigger){ .row = trigger };
+    *VEC_PUSH(&fixture->commit.triggers) = (struct commit_trigger){ .row = trigger };
     *VEC_PUSH(&fixture->commit.windows) = (struct commit_window){
         .row = { .namespace = "company.team",
                  .flow_id = "orders",
