@@ -5,7 +5,7 @@
  * Orders are given after the commit that made them necessary, at least once: an order for an
  * attempt (execution, run, attempt) that the worker already has is ignored. Answers are posted
  * through `struct worker_answers` from any thread; those of an attempt that was given up change
- * nothing. A fake worker for tests is in tests/support/fake_worker.h.
+ * nothing.
  */
 #ifndef RUNTIME_WORKER_ORDERS_H
 #define RUNTIME_WORKER_ORDERS_H

@@ -22,6 +22,13 @@ const usec_t bed_noon = (usec_t)1767268800 * USEC_SEC;
 /* Timers that a test may pass by. */
 #define STEPS_MAX 5000000
 
+const char *driver_bed_database(void)
+{
+    static char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/weir.db", test_folder());
+    return path;
+}
+
 /* ---- the worker ---- */
 
 static bool submit(void *data, struct order *order)

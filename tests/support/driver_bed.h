@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "base/check.h"
 #include "base/vec.h"
 #include "runtime/driver/driver.h"
 #include "runtime/store/logstore.h"
@@ -40,6 +41,25 @@ struct driver_bed {
     usec_t retention;
     enum recover_missed recover_missed;
 };
+
+/* A database in the folder of the test. */
+const char *driver_bed_database(void);
+
+/* Runs a test with a bed over each back end of the store. */
+#define EACH_STORE(name)                                                                           \
+    static void name##_in(struct driver_bed *bed);                                                 \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        const char *paths[] = { NULL, driver_bed_database() };                                     \
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {                                             \
+            struct driver_bed bed;                                                                 \
+            driver_bed_open(&bed, paths[i]);                                                       \
+            name##_in(&bed);                                                                       \
+            driver_bed_close(&bed);                                                                \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_in(struct driver_bed *bed)
 
 /* 2026-01-01T12:00:00Z */
 extern const usec_t bed_noon;

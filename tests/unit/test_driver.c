@@ -11,29 +11,6 @@
 #include "tests/support/driver_bed.h"
 #include "tests/support/test.h"
 
-static const char *database(void)
-{
-    static char path[4096];
-    (void)snprintf(path, sizeof(path), "%s/weir.db", test_folder());
-    return path;
-}
-
-/* Runs a test over each back end. */
-#define EACH_STORE(name)                                                                           \
-    static void name##_in(struct driver_bed *bed);                                                 \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        (void)state;                                                                               \
-        const char *paths[] = { NULL, database() };                                                \
-        for (size_t i = 0; i < COUNT_OF(paths); i++) {                                             \
-            struct driver_bed bed;                                                                 \
-            driver_bed_open(&bed, paths[i]);                                                       \
-            name##_in(&bed);                                                                       \
-            driver_bed_close(&bed);                                                                \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_in(struct driver_bed *bed)
-
 static const char pure[] = "id: pure\n"
                            "tasks:\n"
                            "  - {id: a, type: OutputValues, values: {x: \"{{ 1 + 1 }}\"}}\n"
@@ -592,7 +569,7 @@ static void driver_forgets_executions_after_their_time(void **state)
 {
     (void)state;
     struct driver_bed bed;
-    driver_bed_open(&bed, database());
+    driver_bed_open(&bed, driver_bed_database());
     driver_bed_deploy(&bed, pure);
     driver_bed_deploy(&bed, one_call);
     const char *old = driver_bed_create(&bed, "pure");

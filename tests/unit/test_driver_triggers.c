@@ -11,28 +11,6 @@
 #include "tests/support/driver_bed.h"
 #include "tests/support/test.h"
 
-static const char *database(void)
-{
-    static char path[4096];
-    (void)snprintf(path, sizeof(path), "%s/weir.db", test_folder());
-    return path;
-}
-
-#define EACH_STORE(name)                                                                           \
-    static void name##_in(struct driver_bed *bed);                                                 \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        (void)state;                                                                               \
-        const char *paths[] = { NULL, database() };                                                \
-        for (size_t i = 0; i < COUNT_OF(paths); i++) {                                             \
-            struct driver_bed bed;                                                                 \
-            driver_bed_open(&bed, paths[i]);                                                       \
-            name##_in(&bed);                                                                       \
-            driver_bed_close(&bed);                                                                \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_in(struct driver_bed *bed)
-
 static const char hourly[] = "id: hourly\n"
                              "labels: {team: data}\n"
                              "tasks:\n"
