@@ -22,7 +22,7 @@ step() {
         /^\[  PASSED  \] [0-9]+ test/ { p += $4 }
         /^\[  FAILED  \] [0-9]+ test\(s\), listed below/ { f += $4 }
         /^\[  SKIPPED \] [0-9]+ test\(s\), listed below/ { s += $4 }
-        /^=+ .*(passed|failed|skipped|error).* in [0-9.]+s/ {
+        /^(=+ )?[0-9]+ (passed|failed|skipped|errors?).* in [0-9.]+s/ {
             for (i = 1; i <= NF; i++) {
                 if ($(i + 1) ~ /^passed/) p += $i
                 if ($(i + 1) ~ /^(failed|error)/) f += $i
