@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+// clang refuses names that its headers made macros; what gcc refuses is enough
+#ifndef __clang__
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime system popen
+#endif
 
 #endif
