@@ -8,13 +8,14 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/vec.h"
 #include "core/jq/jq_internal.h"
 
 const struct jq_builtin *jq_builtin_find(const char *name, size_t count)
 {
-    const struct jq_builtin *const tables[] = { jq_core_builtins, jq_text_builtins };
-    const size_t counts[] = { jq_core_builtins_count, jq_text_builtins_count };
+    const struct jq_builtin *const tables[] = { jq_control_builtins, jq_value_builtins,
+                                                jq_text_builtins };
+    const size_t counts[] = { jq_control_builtins_count, jq_value_builtins_count,
+                              jq_text_builtins_count };
     for (size_t t = 0; t < COUNT_OF(tables); t++) {
         for (size_t i = 0; i < counts[t]; i++) {
             if (tables[t][i].count == count && strcmp(tables[t][i].name, name) == 0)
@@ -26,11 +27,9 @@ const struct jq_builtin *jq_builtin_find(const char *name, size_t count)
 
 /* ---- arguments ---- */
 
-#define ARGS_MAX 3U
-
 struct each {
     struct jq_call *call;
-    const struct value *args[ARGS_MAX];
+    const struct value *args[JQ_ARGS_MAX];
     size_t next;
     jq_each_fn *each;
     void *data;
@@ -61,7 +60,7 @@ bool jq_each(struct jq_call *call, jq_each_fn *each, void *data)
     struct each state = {
         .call = call, .args = { &value_null, &value_null, &value_null }, .each = each, .data = data
     };
-    CHECK(call->node->count <= ARGS_MAX);
+    CHECK(call->node->count <= JQ_ARGS_MAX);
     return next_argument(&state);
 }
 
@@ -74,226 +73,6 @@ static bool give(struct jq_call *call, const struct value *value)
 static bool has_no(struct jq_call *call, const char *what)
 {
     return jq_fail(call->jq, "%s has no %s", jq_type(call->in.value), what);
-}
-
-/* ---- control ---- */
-
-static bool run_empty(struct jq_call *call)
-{
-    (void)call;
-    return true;
-}
-
-static bool run_error(struct jq_call *call)
-{
-    return jq_fail_value(call->jq, call->in.value);
-}
-
-static bool error_with(struct jq_call *call, const struct value *const *args, void *data)
-{
-    (void)data;
-    return jq_fail_value(call->jq, args[0]);
-}
-
-static bool run_error_with(struct jq_call *call)
-{
-    return jq_each(call, error_with, NULL);
-}
-
-static bool run_same(struct jq_call *call)
-{
-    return call->out.emit(call->out.data, call->in);
-}
-
-static bool run_first(struct jq_call *call)
-{
-    struct jq_item first;
-    if (!jq_first(call->jq, call->node->parts[0], call->scope, call->in, &first))
-        return false;
-    return first.value == NULL || call->out.emit(call->out.data, first);
-}
-
-static bool run_is_empty(struct jq_call *call)
-{
-    struct jq_item first;
-    if (!jq_first(call->jq, call->node->parts[0], call->scope, jq_plain(call->in.value), &first))
-        return false;
-    return give(call, value_bool(first.value == NULL));
-}
-
-static bool keep_last(void *data, struct jq_item item)
-{
-    *(struct jq_item *)data = item;
-    return true;
-}
-
-static bool run_last(struct jq_call *call)
-{
-    struct jq_item last = { &value_null, call->in.path == NULL ? NULL : &jq_no_path };
-    return jq_eval(call->jq, call->node->parts[0], call->scope, call->in,
-                   (struct jq_out){ keep_last, &last }) &&
-           call->out.emit(call->out.data, last);
-}
-
-struct limiting {
-    struct jq_call *call;
-    double left;
-};
-
-static bool limit_emit(void *data, struct jq_item item)
-{
-    struct limiting *limiting = data;
-    struct jq_call *call = limiting->call;
-    limiting->left--;
-    if (!call->out.emit(call->out.data, item))
-        return false;
-    if (limiting->left >= 1)
-        return true;
-    call->jq->stop = JQ_DONE;
-    call->jq->target = limiting;
-    return false;
-}
-
-static bool limit_to(void *data, struct jq_item item)
-{
-    struct jq_call *call = data;
-    struct limiting limiting = { call, 0 };
-    if (!value_to_double(item.value, &limiting.left))
-        return jq_fail(call->jq, "limit needs a number");
-    if (!(limiting.left >= 1))
-        return true;
-    if (jq_eval(call->jq, call->node->parts[1], call->scope, call->in,
-                (struct jq_out){ limit_emit, &limiting }))
-        return true;
-    if (call->jq->stop != JQ_DONE || call->jq->target != &limiting)
-        return false;
-    call->jq->stop = JQ_RUNNING;
-    return true;
-}
-
-static bool run_limit(struct jq_call *call)
-{
-    return jq_eval(call->jq, call->node->parts[0], call->scope, jq_plain(call->in.value),
-                   (struct jq_out){ limit_to, call });
-}
-
-/* ---- loops: a stack of items instead of recursion, so that they may be long ---- */
-
-struct work {
-    struct jq_call *call;
-    VEC(struct jq_item) items; /* the next one last */
-};
-
-static bool push(void *data, struct jq_item item)
-{
-    struct work *work = data;
-    *VEC_PUSH_ARENA(work->call->jq->arena, &work->items) = item;
-    return jq_charge(work->call->jq, 1);
-}
-
-/* Pushes all results of an expression, so that the first is on top. */
-static bool push_results(struct work *work, const struct jq_node *node, struct jq_item item)
-{
-    size_t start = work->items.count;
-    if (!jq_eval(work->call->jq, node, work->call->scope, item, (struct jq_out){ push, work }))
-        return false;
-    for (size_t a = start, b = work->items.count; a + 1 < b; a++, b--) {
-        struct jq_item swapped = work->items.items[a];
-        work->items.items[a] = work->items.items[b - 1];
-        work->items.items[b - 1] = swapped;
-    }
-    return true;
-}
-
-/* Is the first result of a condition true? */
-static bool holds(struct jq_call *call, struct jq_item item, bool *is_true)
-{
-    struct jq_item answer;
-    if (!jq_first(call->jq, call->node->parts[0], call->scope, jq_plain(item.value), &answer))
-        return false;
-    *is_true = answer.value != NULL && jq_is_true(answer.value);
-    return true;
-}
-
-/* recurse(f) and repeat(f): the item, then the same for each result of f */
-static bool run_recurse(struct jq_call *call)
-{
-    struct work work = { .call = call };
-    if (!push(&work, call->in))
-        return false;
-    while (work.items.count > 0) {
-        struct jq_item item = work.items.items[--work.items.count];
-        if (!call->out.emit(call->out.data, item) ||
-            !push_results(&work, call->node->parts[0], item))
-            return false;
-    }
-    return true;
-}
-
-/* while(cond; update) */
-static bool run_while(struct jq_call *call)
-{
-    struct work work = { .call = call };
-    if (!push(&work, call->in))
-        return false;
-    while (work.items.count > 0) {
-        struct jq_item item = work.items.items[--work.items.count];
-        bool goes_on = false;
-        if (!holds(call, item, &goes_on))
-            return false;
-        if (goes_on && (!call->out.emit(call->out.data, item) ||
-                        !push_results(&work, call->node->parts[1], item)))
-            return false;
-    }
-    return true;
-}
-
-/* until(cond; update) */
-static bool run_until(struct jq_call *call)
-{
-    struct work work = { .call = call };
-    if (!push(&work, call->in))
-        return false;
-    while (work.items.count > 0) {
-        struct jq_item item = work.items.items[--work.items.count];
-        bool is_done = false;
-        if (!holds(call, item, &is_done))
-            return false;
-        if (is_done ? !call->out.emit(call->out.data, item)
-                    : !push_results(&work, call->node->parts[1], item))
-            return false;
-    }
-    return true;
-}
-
-static bool range_over(struct jq_call *call, double from, double to, double by)
-{
-    if (by == 0)
-        return from >= to || jq_fail(call->jq, "the step of a range must not be zero");
-    for (double at = from; by > 0 ? at < to : at > to; at += by) {
-        if (!jq_charge(call->jq, 1) || !give(call, jq_number(call->jq, at)))
-            return false;
-    }
-    return true;
-}
-
-static bool range_each(struct jq_call *call, const struct value *const *args, void *data)
-{
-    double numbers[ARGS_MAX] = { 0 };
-    size_t count = call->node->count;
-    (void)data;
-    for (size_t i = 0; i < count; i++) {
-        if (!value_to_double(args[i], &numbers[i]))
-            return jq_fail(call->jq, "Range bounds must be numeric");
-    }
-    if (count == 1)
-        return range_over(call, 0, numbers[0], 1);
-    return range_over(call, numbers[0], numbers[1], count == 3 ? numbers[2] : 1);
-}
-
-static bool run_range(struct jq_call *call)
-{
-    return jq_each(call, range_each, NULL);
 }
 
 /* ---- kinds ---- */
@@ -324,7 +103,7 @@ static bool is_kind(const struct value *value, const char *kind)
 /* nulls, booleans, numbers, strings, arrays, objects, values, iterables, scalars */
 static bool run_select_kind(struct jq_call *call)
 {
-    return !is_kind(call->in.value, call->node->name) || run_same(call);
+    return !is_kind(call->in.value, call->node->name) || call->out.emit(call->out.data, call->in);
 }
 
 static bool run_length(struct jq_call *call)
@@ -462,7 +241,8 @@ static bool run_map(struct jq_call *call)
 
 static bool select_emit(void *data, struct jq_item item)
 {
-    return !jq_is_true(item.value) || run_same(data);
+    struct jq_call *call = data;
+    return !jq_is_true(item.value) || call->out.emit(call->out.data, call->in);
 }
 
 static bool run_select(struct jq_call *call)
@@ -823,31 +603,23 @@ static bool run_now(struct jq_call *call)
         name, 0, run_math, NULL                                                                    \
     }
 
-const struct jq_builtin jq_core_builtins[] = {
+const struct jq_builtin jq_value_builtins[] = {
     { "add", 0, run_add, NULL },
     { "contains", 1, run_contains, NULL },
-    { "debug", 0, run_same, NULL },
     { "del", 1, run_del, NULL },
     { "delpaths", 1, run_delpaths, NULL },
-    { "empty", 0, run_empty, NULL },
-    { "error", 0, run_error, NULL },
-    { "error", 1, run_error_with, NULL },
-    { "first", 1, run_first, NULL },
     { "flatten", 0, run_flatten, NULL },
     { "flatten", 1, run_flatten, NULL },
     { "getpath", 1, run_getpath, NULL },
     { "group_by", 1, run_group, NULL },
     { "has", 1, run_has, NULL },
     { "infinite", 0, run_infinite, NULL },
-    { "isempty", 1, run_is_empty, NULL },
     { "isinfinite", 0, run_classify, NULL },
     { "isnan", 0, run_classify, NULL },
     { "isnormal", 0, run_classify, NULL },
     { "keys", 0, run_keys, NULL },
     { "keys_unsorted", 0, run_keys_unsorted, NULL },
-    { "last", 1, run_last, NULL },
     { "length", 0, run_length, NULL },
-    { "limit", 2, run_limit, NULL },
     { "map", 1, run_map, NULL },
     { "max", 0, run_max, NULL },
     { "max_by", 1, run_max, NULL },
@@ -857,23 +629,15 @@ const struct jq_builtin jq_core_builtins[] = {
     { "not", 0, run_not, NULL },
     { "now", 0, run_now, NULL },
     { "path", 1, run_path, NULL },
-    { "range", 1, run_range, NULL },
-    { "range", 2, run_range, NULL },
-    { "range", 3, run_range, NULL },
-    { "recurse", 1, run_recurse, NULL },
-    { "repeat", 1, run_recurse, NULL },
     { "reverse", 0, run_reverse, NULL },
     { "select", 1, run_select, NULL },
     { "setpath", 2, run_setpath, NULL },
     { "sort", 0, run_sort, NULL },
     { "sort_by", 1, run_sort, NULL },
-    { "stderr", 0, run_same, NULL },
     { "to_entries", 0, run_to_entries, NULL },
     { "type", 0, run_type, NULL },
     { "unique", 0, run_unique, NULL },
     { "unique_by", 1, run_unique, NULL },
-    { "until", 2, run_until, NULL },
-    { "while", 2, run_while, NULL },
     { "arrays", 0, run_select_kind, NULL },
     { "booleans", 0, run_select_kind, NULL },
     { "iterables", 0, run_select_kind, NULL },
@@ -912,19 +676,11 @@ const struct jq_builtin jq_core_builtins[] = {
     { "fmin", 2, run_math_two, NULL },
     { "fmod", 2, run_math_two, NULL },
     { "pow", 2, run_math_two, NULL },
-    SOURCE("IN", 1, "def IN(s): any(s == .; .);"),
-    SOURCE("IN", 2, "def IN(src; s): any(src == s; .);"),
     SOURCE("INDEX", 1, "def INDEX(f): INDEX(.[]; f);"),
     SOURCE("INDEX",
            2,
            "def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] |= $row);"),
     SOURCE("add", 1, "def add(f): reduce f as $x (null; . + $x);"),
-    SOURCE("all", 0, "def all: all(.[]; .);"),
-    SOURCE("all", 1, "def all(f): all(.[]; f);"),
-    SOURCE("all", 2, "def all(g; c): isempty(g | c | select(. | not));"),
-    SOURCE("any", 0, "def any: any(.[]; .);"),
-    SOURCE("any", 1, "def any(f): any(.[]; f);"),
-    SOURCE("any", 2, "def any(g; c): isempty(g | c | select(.)) | not;"),
     SOURCE("combinations",
            0,
            "def combinations: if length == 0 then [] else .[0][] as $x"
@@ -955,7 +711,6 @@ const struct jq_builtin jq_core_builtins[] = {
     SOURCE("leaf_paths", 0, "def leaf_paths: paths(scalars);"),
     SOURCE("map_values", 1, "def map_values(f): .[] |= f;"),
     SOURCE("normals", 0, "def normals: select(isnormal);"),
-    SOURCE("nth", 1, "def nth($n): .[$n];"),
     SOURCE("nth",
            2,
            "def nth($n; f): if $n < 0 then error(\"nth doesn't support negative indices\")"
@@ -965,9 +720,6 @@ const struct jq_builtin jq_core_builtins[] = {
            1,
            "def paths(f): . as $dot | paths"
            " | select(. as $p | $dot | getpath($p) | f);"),
-    SOURCE("recurse", 0, "def recurse: ..;"),
-    SOURCE("recurse", 2, "def recurse(f; cond): recurse(f | select(cond));"),
-    SOURCE("recurse_down", 0, "def recurse_down: ..;"),
     SOURCE("toarray", 0, "def toarray: if type == \"array\" then . else [.] end;"),
     SOURCE("tostream",
            0,
@@ -989,4 +741,4 @@ const struct jq_builtin jq_core_builtins[] = {
     SOURCE("with_entries", 1, "def with_entries(f): to_entries | map(f) | from_entries;"),
 };
 
-const size_t jq_core_builtins_count = COUNT_OF(jq_core_builtins);
+const size_t jq_value_builtins_count = COUNT_OF(jq_value_builtins);

@@ -10,74 +10,8 @@
 #include "base/error.h"
 #include "core/jq/jq_internal.h"
 
-/* Lists and maps inside one another that a program may build. */
-#define VALUE_DEPTH_MAX 1000U
-
 const struct jq_path jq_root_path;
 const struct jq_path jq_no_path;
-
-/* ---- stopping ---- */
-
-bool jq_fail_value(struct jq *jq, const struct value *error)
-{
-    jq->stop = JQ_ERROR;
-    jq->error = error;
-    return false;
-}
-
-bool jq_fail(struct jq *jq, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    return jq_fail_value(jq, value_string(jq->arena, text));
-}
-
-static bool stop_at_limit(struct jq *jq, const char *why)
-{
-    jq->stop = JQ_LIMIT;
-    jq->limit = why;
-    return false;
-}
-
-bool jq_charge(struct jq *jq, uint64_t steps)
-{
-    if (steps > jq->budget->steps) {
-        jq->budget->steps = 0;
-        return stop_at_limit(jq, "the jq program takes too many steps");
-    }
-    jq->budget->steps -= steps;
-    if (arena_bytes(jq->arena) > jq->budget->memory_max)
-        return stop_at_limit(jq, "the jq program takes too much memory");
-    return true;
-}
-
-static bool measure(struct jq *jq, const struct value *value, unsigned depth)
-{
-    if (depth > VALUE_DEPTH_MAX)
-        return stop_at_limit(jq, "the jq program builds values that are nested too deeply");
-    if (!jq_charge(jq, 1))
-        return false;
-    if (value->kind == VALUE_LIST) {
-        for (size_t i = 0; i < value->list.count; i++) {
-            if (!measure(jq, value->list.items[i], depth + 1))
-                return false;
-        }
-    } else if (value->kind == VALUE_MAP) {
-        for (size_t i = 0; i < value->map.count; i++) {
-            if (!measure(jq, value->map.members[i].value, depth + 1))
-                return false;
-        }
-    }
-    return true;
-}
-
-bool jq_measure(struct jq *jq, const struct value *value)
-{
-    return measure(jq, value, 0);
-}
 
 /* ---- items and outputs ---- */
 
@@ -214,42 +148,29 @@ bool jq_first(struct jq *jq,
 
 /* ---- expressions of two and three parts ---- */
 
-/* Everything a callback needs of the evaluation it belongs to. */
-struct frame {
-    struct jq *jq;
-    const struct jq_node *node;
-    const struct jq_scope *scope;
-    struct jq_item in;
-    struct jq_out out;
-    const struct value *first;
-    const struct value *second;
-    bool found;      /* an alternative has given something */
-    bool downstream; /* stopped by whom the results are handed to */
-};
-
 static bool pipe_emit(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     return jq_eval(f->jq, f->node->right, f->scope, item, f->out);
 }
 
 /* term[key]: for each key, each term */
 static bool index_term(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     return give_step(f->jq, f->out, item, f->first, jq_index(f->jq, item.value, f->first));
 }
 
 static bool index_key(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     f->first = item.value;
     return jq_eval(f->jq, f->node->left, f->scope, f->in, (struct jq_out){ index_term, f });
 }
 
 static bool slice_term(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     struct value_builder key = value_build(f->jq->arena);
     const struct value *part = jq_slice(f->jq, item.value, f->first, f->second);
     if (part == NULL)
@@ -261,14 +182,14 @@ static bool slice_term(void *data, struct jq_item item)
 
 static bool slice_to(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     f->second = item.value;
     return jq_eval(f->jq, f->node->left, f->scope, f->in, (struct jq_out){ slice_term, f });
 }
 
 static bool slice_from(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     f->first = item.value;
     if (f->node->third == NULL)
         return slice_to(f, jq_plain(&value_null));
@@ -276,7 +197,7 @@ static bool slice_from(void *data, struct jq_item item)
                    (struct jq_out){ slice_to, f });
 }
 
-static bool eval_slice(struct frame *f)
+static bool eval_slice(struct jq_frame *f)
 {
     if (f->node->right == NULL)
         return slice_from(f, jq_plain(&value_null));
@@ -311,7 +232,7 @@ static bool give_children(struct jq *jq, struct jq_item item, struct jq_out out)
 
 static bool iterate_term(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     return give_children(f->jq, item, f->out);
 }
 
@@ -320,12 +241,12 @@ static bool has_stack(struct jq *jq)
 {
     const char *here = __builtin_frame_address(0);
     size_t used = here < jq->stack ? (size_t)(jq->stack - here) : (size_t)(here - jq->stack);
-    return used <= JQ_STACK_MAX || stop_at_limit(jq, "the jq program recurses too deeply");
+    return used <= JQ_STACK_MAX || jq_stop_at_limit(jq, "the jq program recurses too deeply");
 }
 
 static bool recurse_emit(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     bool is_open = item.value->kind == VALUE_LIST || item.value->kind == VALUE_MAP;
     if (!has_stack(f->jq) || !f->out.emit(f->out.data, item))
         return false;
@@ -334,7 +255,7 @@ static bool recurse_emit(void *data, struct jq_item item)
 
 /* ---- making values ---- */
 
-static bool eval_array(struct frame *f)
+static bool eval_array(struct jq_frame *f)
 {
     if (f->node->left == NULL)
         return jq_give(f->out, f->in, &value_empty_list);
@@ -346,14 +267,14 @@ static bool eval_array(struct frame *f)
  * fastest, of strings the first one does: there the last is evaluated first.
  */
 struct parts {
-    struct frame *frame;
+    struct jq_frame *frame;
     size_t done; /* parts evaluated */
     const struct value **values;
 };
 
 static bool give_map(struct parts *parts)
 {
-    struct frame *f = parts->frame;
+    struct jq_frame *f = parts->frame;
     struct value_builder builder = value_build(f->jq->arena);
     for (size_t i = 0; i < f->node->count; i += 2) {
         const struct value *key = parts->values[i];
@@ -366,7 +287,7 @@ static bool give_map(struct parts *parts)
 
 static bool give_text(struct parts *parts)
 {
-    struct frame *f = parts->frame;
+    struct jq_frame *f = parts->frame;
     struct buf buf = { 0 };
     for (size_t i = 0; i < f->node->count && buf.length <= JQ_TEXT_MAX; i++) {
         const struct value *text = parts->values[i];
@@ -403,7 +324,7 @@ static bool part_emit(void *data, struct jq_item item)
 
 static bool eval_parts(struct parts *parts)
 {
-    struct frame *f = parts->frame;
+    struct jq_frame *f = parts->frame;
     if (parts->done == f->node->count)
         return f->node->kind == JQ_OBJECT ? give_map(parts) : give_text(parts);
     const struct jq_node *part = f->node->parts[next_part(parts)];
@@ -413,7 +334,7 @@ static bool eval_parts(struct parts *parts)
                    (struct jq_out){ part_emit, parts });
 }
 
-static bool eval_composed(struct frame *f)
+static bool eval_composed(struct jq_frame *f)
 {
     struct parts parts = { f, 0, NULL };
     parts.values = ARENA_ARRAY(f->jq->arena, f->node->count, const struct value *);
@@ -425,7 +346,7 @@ static bool eval_composed(struct frame *f)
 /* a op b: for each b, each a */
 static bool operand_left(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     const struct value *a = item.value;
     const struct value *b = f->second;
     int order = 0;
@@ -466,7 +387,7 @@ static bool operand_left(void *data, struct jq_item item)
 
 static bool operand_right(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     f->second = item.value;
     return jq_eval(f->jq, f->node->left, f->scope, jq_plain(f->in.value),
                    (struct jq_out){ operand_left, f });
@@ -474,13 +395,13 @@ static bool operand_right(void *data, struct jq_item item)
 
 static bool logic_right(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     return jq_give(f->out, f->in, value_bool(jq_is_true(item.value)));
 }
 
 static bool logic_left(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     bool decides = f->node->kind == JQ_OR;
     if (jq_is_true(item.value) == decides)
         return jq_give(f->out, f->in, value_bool(decides));
@@ -490,7 +411,7 @@ static bool logic_left(void *data, struct jq_item item)
 
 static bool negate_emit(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     const struct value zero = { .kind = VALUE_INT };
     if (!value_is_number(item.value))
         return jq_fail(f->jq, "%s cannot be negated", jq_type(item.value));
@@ -498,7 +419,7 @@ static bool negate_emit(void *data, struct jq_item item)
 }
 
 /* Hands on, and notes when the receiver is who stops. */
-static bool pass_on(struct frame *f, struct jq_item item)
+static bool pass_on(struct jq_frame *f, struct jq_item item)
 {
     if (f->out.emit(f->out.data, item))
         return true;
@@ -507,7 +428,7 @@ static bool pass_on(struct frame *f, struct jq_item item)
 }
 
 /* Did the expression itself end with an error? Then it is forgotten. */
-static bool caught(struct frame *f)
+static bool caught(struct jq_frame *f)
 {
     if (f->downstream || f->jq->stop != JQ_ERROR)
         return false;
@@ -517,14 +438,14 @@ static bool caught(struct frame *f)
 
 static bool alternative_emit(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     if (!jq_is_true(item.value))
         return true;
     f->found = true;
     return f->out.emit(f->out.data, item);
 }
 
-static bool eval_alternative(struct frame *f)
+static bool eval_alternative(struct jq_frame *f)
 {
     if (!jq_eval(f->jq, f->node->left, f->scope, f->in, (struct jq_out){ alternative_emit, f }))
         return false;
@@ -536,7 +457,7 @@ static bool try_emit(void *data, struct jq_item item)
     return pass_on(data, item);
 }
 
-static bool eval_try(struct frame *f)
+static bool eval_try(struct jq_frame *f)
 {
     if (jq_eval(f->jq, f->node->left, f->scope, f->in, (struct jq_out){ try_emit, f }))
         return true;
@@ -550,246 +471,12 @@ static bool eval_try(struct frame *f)
 
 static bool if_emit(void *data, struct jq_item item)
 {
-    struct frame *f = data;
+    struct jq_frame *f = data;
     if (jq_is_true(item.value))
         return jq_eval(f->jq, f->node->right, f->scope, f->in, f->out);
     if (f->node->third == NULL)
         return f->out.emit(f->out.data, f->in);
     return jq_eval(f->jq, f->node->third, f->scope, f->in, f->out);
-}
-
-/* ---- binding names ---- */
-
-typedef bool bound_fn(void *data, const struct jq_scope *scope);
-
-struct binding {
-    struct jq *jq;
-    const struct jq_pattern *pattern;
-    const struct value *value;
-    size_t next; /* item of the pattern */
-    bound_fn *then;
-    void *data;
-    const struct jq_scope *scope;
-};
-
-static bool bind_pattern(struct jq *jq,
-                         const struct jq_pattern *pattern,
-                         const struct value *value,
-                         const struct jq_scope *scope,
-                         bound_fn *then,
-                         void *data);
-
-static bool bind_next(void *data, const struct jq_scope *scope);
-
-/* The part of the value that a key names goes to the next item of the pattern. */
-static bool bind_part(struct binding *b, const struct value *key)
-{
-    struct binding rest = *b;
-    rest.next++;
-    const struct value *part = jq_index(b->jq, b->value, key);
-    if (part == NULL)
-        return false;
-    return bind_pattern(b->jq, b->pattern->items[b->next], part, b->scope, bind_next, &rest);
-}
-
-static bool bind_key(void *data, struct jq_item item)
-{
-    struct binding *b = data;
-    if (item.value->kind != VALUE_STRING)
-        return jq_fail(b->jq, "Cannot index %s with %s", jq_type(b->value), jq_type(item.value));
-    return bind_part(b, item.value);
-}
-
-static bool bind_next(void *data, const struct jq_scope *scope)
-{
-    struct binding b = *(struct binding *)data;
-    b.scope = scope;
-    if (b.next == b.pattern->count)
-        return b.then(b.data, scope);
-    if (!b.pattern->is_map)
-        return bind_part(&b, value_int(b.jq->arena, (int64_t)b.next));
-    return jq_eval(b.jq, b.pattern->keys[b.next], scope, jq_plain(b.value),
-                   (struct jq_out){ bind_key, &b });
-}
-
-static bool bind_pattern(struct jq *jq,
-                         const struct jq_pattern *pattern,
-                         const struct value *value,
-                         const struct jq_scope *scope,
-                         bound_fn *then,
-                         void *data)
-{
-    if (pattern->variable != NULL) {
-        struct jq_scope variable = {
-            .outer = scope, .name = pattern->variable, .value = value, .kind = JQ_SCOPE_VARIABLE
-        };
-        return then(data, &variable);
-    }
-    if (!pattern->is_map && value->kind != VALUE_LIST && value->kind != VALUE_NULL)
-        return jq_fail(jq, "Cannot index %s with number", jq_type(value));
-    struct binding b = { jq, pattern, value, 0, then, data, scope };
-    return bind_next(&b, scope);
-}
-
-static bool body_bound(void *data, const struct jq_scope *scope)
-{
-    struct frame *f = data;
-    return jq_eval(f->jq, f->node->right, scope, f->in, f->out);
-}
-
-static bool source_emit(void *data, struct jq_item item)
-{
-    struct frame *f = data;
-    return bind_pattern(f->jq, f->node->pattern, item.value, f->scope, body_bound, f);
-}
-
-/* ---- loops ---- */
-
-/* reduce and foreach for one initial state. */
-struct looping {
-    struct frame *frame;
-    struct jq_item state;
-    bool any; /* the update gave something this time */
-};
-
-static bool reduce_update(void *data, struct jq_item item)
-{
-    struct looping *loop = data;
-    loop->state = item;
-    loop->any = true;
-    return true;
-}
-
-static bool reduce_bound(void *data, const struct jq_scope *scope)
-{
-    struct looping *loop = data;
-    struct frame *f = loop->frame;
-    loop->any = false;
-    if (!jq_eval(f->jq, f->node->third, scope, loop->state, (struct jq_out){ reduce_update, loop }))
-        return false;
-    if (!loop->any)
-        loop->state = (struct jq_item){ &value_null, f->in.path == NULL ? NULL : &jq_no_path };
-    return true;
-}
-
-static bool reduce_source(void *data, struct jq_item item)
-{
-    struct looping *loop = data;
-    return bind_pattern(loop->frame->jq, loop->frame->node->pattern, item.value, loop->frame->scope,
-                        reduce_bound, loop);
-}
-
-static bool reduce_init(void *data, struct jq_item item)
-{
-    struct frame *f = data;
-    struct looping loop = { .frame = f, .state = item };
-    if (!jq_eval(f->jq, f->node->left, f->scope, jq_plain(f->in.value),
-                 (struct jq_out){ reduce_source, &loop }))
-        return false;
-    return f->out.emit(f->out.data, loop.state);
-}
-
-/* The extraction of one state is evaluated where the update was: names are in `scope`. */
-struct extracting {
-    struct looping *loop;
-    const struct jq_scope *scope;
-};
-
-static bool foreach_update(void *data, struct jq_item item)
-{
-    struct extracting *extracting = data;
-    struct frame *f = extracting->loop->frame;
-    extracting->loop->state = item;
-    if (f->node->fourth == NULL)
-        return f->out.emit(f->out.data, item);
-    return jq_eval(f->jq, f->node->fourth, extracting->scope, item, f->out);
-}
-
-static bool foreach_bound(void *data, const struct jq_scope *scope)
-{
-    struct looping *loop = data;
-    struct frame *f = loop->frame;
-    struct extracting extracting = { loop, scope };
-    return jq_eval(f->jq, f->node->third, scope, loop->state,
-                   (struct jq_out){ foreach_update, &extracting });
-}
-
-static bool foreach_source(void *data, struct jq_item item)
-{
-    struct looping *loop = data;
-    return bind_pattern(loop->frame->jq, loop->frame->node->pattern, item.value, loop->frame->scope,
-                        foreach_bound, loop);
-}
-
-static bool foreach_init(void *data, struct jq_item item)
-{
-    struct frame *f = data;
-    struct looping loop = { .frame = f, .state = item };
-    return jq_eval(f->jq, f->node->left, f->scope, jq_plain(f->in.value),
-                   (struct jq_out){ foreach_source, &loop });
-}
-
-/* ---- assignments ---- */
-
-/* Sets each of the paths to one value. */
-static bool assign_value(void *data, struct jq_item item)
-{
-    struct frame *f = data;
-    const struct value *paths = jq_collect_paths(f->jq, f->node->left, f->scope, f->in.value);
-    const struct value *result = f->in.value;
-    for (size_t i = 0; paths != NULL && result != NULL && i < paths->list.count; i++)
-        result = jq_set_path(f->jq, result, paths->list.items[i], item.value);
-    return paths != NULL && jq_give(f->out, f->in, result);
-}
-
-static bool eval_update(struct frame *f)
-{
-    struct jq *jq = f->jq;
-    const struct value *paths = jq_collect_paths(jq, f->node->left, f->scope, f->in.value);
-    const struct value *result = f->in.value;
-    struct value_builder gone = value_build(jq->arena);
-    if (paths == NULL)
-        return false;
-    for (size_t i = 0; i < paths->list.count; i++) {
-        const struct value *path = paths->list.items[i];
-        const struct value *old = jq_get_path(jq, result, path);
-        struct jq_item new;
-        if (old == NULL || !jq_first(jq, f->node->right, f->scope, jq_plain(old), &new))
-            return false;
-        if (new.value == NULL)
-            value_add(&gone, path);
-        else
-            result = jq_set_path(jq, result, path, new.value);
-        if (result == NULL)
-            return false;
-    }
-    if (gone.items_count > 0)
-        result = jq_delete_paths(jq, result, value_build_list(&gone));
-    return jq_give(f->out, f->in, result);
-}
-
-/* += and the like, for one value of the right side. */
-static bool update_with(void *data, struct jq_item item)
-{
-    struct frame *f = data;
-    struct jq *jq = f->jq;
-    const struct value *paths = jq_collect_paths(jq, f->node->left, f->scope, f->in.value);
-    const struct value *result = f->in.value;
-    if (paths == NULL)
-        return false;
-    for (size_t i = 0; i < paths->list.count; i++) {
-        const struct value *path = paths->list.items[i];
-        const struct value *old = jq_get_path(jq, result, path);
-        const struct value *new = NULL;
-        if (old != NULL && f->node->operation == JQ_DEFINED_OR)
-            new = jq_is_true(old) ? old : item.value;
-        else if (old != NULL)
-            new = jq_calculate(jq, f->node->operation, old, item.value);
-        result = new == NULL ? NULL : jq_set_path(jq, result, path, new);
-        if (result == NULL)
-            return false;
-    }
-    return jq_give(f->out, f->in, result);
 }
 
 /* ---- calls ---- */
@@ -816,7 +503,7 @@ static const struct jq_scope *scope_find(const struct jq_scope *scope,
 
 /* A call of a function written in jq, its parameters being bound one after another. */
 struct calling {
-    struct frame *frame;
+    struct jq_frame *frame;
     const struct jq_node *definition;
     size_t next; /* parameter */
     const struct jq_scope *scope;
@@ -839,7 +526,7 @@ static bool parameter_emit(void *data, struct jq_item item)
 
 static bool bind_parameters(struct calling *calling)
 {
-    struct frame *f = calling->frame;
+    struct jq_frame *f = calling->frame;
     if (calling->next == calling->definition->count)
         return jq_eval(f->jq, calling->definition->left, calling->scope, f->in, f->out);
     const char *name = calling->definition->params[calling->next];
@@ -880,7 +567,7 @@ static const struct jq_node *builtin_source(struct jq *jq, const struct jq_built
     return node;
 }
 
-static bool eval_call(struct frame *f)
+static bool eval_call(struct jq_frame *f)
 {
     struct jq *jq = f->jq;
     const struct jq_node *node = f->node;
@@ -911,7 +598,7 @@ static bool eval_call(struct frame *f)
     return bind_parameters(&calling);
 }
 
-static bool eval_define(struct frame *f)
+static bool eval_define(struct jq_frame *f)
 {
     struct jq_scope function = { .outer = f->scope,
                                  .name = f->node->name,
@@ -923,7 +610,7 @@ static bool eval_define(struct frame *f)
     return jq_eval(f->jq, f->node->right, &function, f->in, f->out);
 }
 
-static bool eval_label(struct frame *f)
+static bool eval_label(struct jq_frame *f)
 {
     struct jq_scope label = { .outer = f->scope, .name = f->node->name, .kind = JQ_SCOPE_LABEL };
     if (jq_eval(f->jq, f->node->left, &label, f->in, f->out))
@@ -934,7 +621,7 @@ static bool eval_label(struct frame *f)
     return true;
 }
 
-static bool eval_break(struct frame *f)
+static bool eval_break(struct jq_frame *f)
 {
     const struct jq_scope *scope = f->scope;
     while (scope != NULL &&
@@ -947,7 +634,7 @@ static bool eval_break(struct frame *f)
     return false;
 }
 
-static bool eval_variable(struct frame *f)
+static bool eval_variable(struct jq_frame *f)
 {
     const struct jq_scope *found = scope_find(f->scope, f->node->name, 0, false);
     if (found == NULL)
@@ -961,7 +648,7 @@ bool jq_eval(struct jq *jq,
              struct jq_item in,
              struct jq_out out)
 {
-    struct frame f = { .jq = jq, .node = node, .scope = scope, .in = in, .out = out };
+    struct jq_frame f = { .jq = jq, .node = node, .scope = scope, .in = in, .out = out };
     struct jq_item plain = jq_plain(in.value);
     if (!jq_charge(jq, 1) || !has_stack(jq))
         return false;
@@ -996,11 +683,11 @@ bool jq_eval(struct jq *jq,
     case JQ_ALTERNATIVE:
         return eval_alternative(&f);
     case JQ_ASSIGN:
-        return jq_eval(jq, node->right, scope, plain, (struct jq_out){ assign_value, &f });
+        return jq_eval(jq, node->right, scope, plain, (struct jq_out){ jq_assign_value, &f });
     case JQ_UPDATE:
-        return eval_update(&f);
+        return jq_eval_update(&f);
     case JQ_UPDATE_WITH:
-        return jq_eval(jq, node->right, scope, plain, (struct jq_out){ update_with, &f });
+        return jq_eval(jq, node->right, scope, plain, (struct jq_out){ jq_update_with, &f });
     case JQ_OR:
     case JQ_AND:
         return jq_eval(jq, node->left, scope, plain, (struct jq_out){ logic_left, &f });
@@ -1012,11 +699,11 @@ bool jq_eval(struct jq *jq,
     case JQ_TRY:
         return eval_try(&f);
     case JQ_REDUCE:
-        return jq_eval(jq, node->right, scope, in, (struct jq_out){ reduce_init, &f });
+        return jq_eval(jq, node->right, scope, in, (struct jq_out){ jq_reduce_init, &f });
     case JQ_FOREACH:
-        return jq_eval(jq, node->right, scope, in, (struct jq_out){ foreach_init, &f });
+        return jq_eval(jq, node->right, scope, in, (struct jq_out){ jq_foreach_init, &f });
     case JQ_BIND:
-        return jq_eval(jq, node->left, scope, plain, (struct jq_out){ source_emit, &f });
+        return jq_eval(jq, node->left, scope, plain, (struct jq_out){ jq_source_emit, &f });
     case JQ_LABEL:
         return eval_label(&f);
     case JQ_BREAK:
@@ -1029,147 +716,4 @@ bool jq_eval(struct jq *jq,
         return eval_define(&f);
     }
     return false;
-}
-
-/* ---- entry points ---- */
-
-/* Fills the error of a run that stopped. */
-static void describe(struct jq *jq, struct error *err)
-{
-    if (jq->stop == JQ_LIMIT) {
-        (void)error_set(err, ERR_LIMIT, "%s", jq->limit);
-        return;
-    }
-    if (jq->stop != JQ_ERROR) {
-        (void)error_set(err, ERR_INTERNAL, "the jq program stopped for no reason");
-        return;
-    }
-    const struct value *text = jq->error;
-    if (text->kind != VALUE_STRING) {
-        jq->stop = JQ_RUNNING;
-        text = jq_to_json(jq, text);
-    }
-    (void)error_set(err, ERR_INVALID, "jq: %s",
-                    text == NULL ? "an error too large to show" : text->string.bytes);
-}
-
-const struct value *jq_run(struct arena *arena,
-                           const char *program,
-                           size_t length,
-                           const struct value *input,
-                           struct jq_budget *budget,
-                           struct error *err)
-{
-    struct jq jq = { .arena = arena, .budget = budget, .stack = __builtin_frame_address(0) };
-    const struct jq_node *node = jq_parse(arena, program, length, err);
-    if (node == NULL)
-        return NULL;
-    const struct value *results = NULL;
-    if (jq_charge(&jq, length / 8))
-        results = jq_collect(&jq, node, NULL, input);
-    if (results == NULL || !jq_measure(&jq, results)) {
-        describe(&jq, err);
-        return NULL;
-    }
-    return results;
-}
-
-static const struct value *convert(struct jq *jq, const struct value *value, unsigned depth);
-
-static const struct value *convert_list(struct jq *jq, const struct value *list, unsigned depth)
-{
-    const struct value **items = ARENA_ARRAY(jq->arena, list->list.count, const struct value *);
-    bool changed = false;
-    for (size_t i = 0; i < list->list.count; i++) {
-        items[i] = convert(jq, list->list.items[i], depth + 1);
-        if (items[i] == NULL)
-            return NULL;
-        changed = changed || items[i] != list->list.items[i];
-    }
-    return changed ? value_list(jq->arena, items, list->list.count) : list;
-}
-
-static const struct value *convert_map(struct jq *jq, const struct value *map, unsigned depth)
-{
-    struct value_builder builder = value_build(jq->arena);
-    bool changed = false;
-    for (size_t i = 0; i < map->map.count; i++) {
-        const struct value_member *m = &map->map.members[i];
-        changed = changed || value_is_null(m->value);
-        if (value_is_null(m->value))
-            continue;
-        const struct value *value = convert(jq, m->value, depth + 1);
-        if (value == NULL)
-            return NULL;
-        changed = changed || value != m->value;
-        value_put_n(&builder, m->key, m->key_length, value);
-    }
-    return changed ? value_build_map(&builder) : map;
-}
-
-/* The display form of scalars that jq does not know. */
-static const struct value *convert_text(struct jq *jq, const struct value *value)
-{
-    struct buf buf = { 0 };
-    value_write_display(&buf, value);
-    const struct value *text = value_string_n(jq->arena, buf_text(&buf), buf.length);
-    buf_free(&buf);
-    return text;
-}
-
-static const struct value *convert(struct jq *jq, const struct value *value, unsigned depth)
-{
-    double number = 0;
-    if (depth > VALUE_DEPTH_MAX) {
-        (void)stop_at_limit(jq, "the input of the jq program is nested too deeply");
-        return NULL;
-    }
-    if (!jq_charge(jq, 1))
-        return NULL;
-    switch ((enum value_kind)value->kind) {
-    case VALUE_NULL:
-    case VALUE_BOOL:
-    case VALUE_INT:
-    case VALUE_DOUBLE:
-    case VALUE_BIGINT:
-    case VALUE_STRING:
-        return value;
-    case VALUE_FLOAT32: // by its shortest text: 0.1, not 0.10000000149011612
-        return value_double(jq->arena, strtod(convert_text(jq, value)->string.bytes, NULL));
-    case VALUE_DECIMAL:
-        (void)value_to_double(value, &number);
-        return value_double(jq->arena, number);
-    case VALUE_LIST:
-        return convert_list(jq, value, depth);
-    case VALUE_MAP:
-        return convert_map(jq, value, depth);
-    case VALUE_LAZY:
-        return convert(jq, value_force(jq->arena, value), depth);
-    case VALUE_DURATION:
-        return jq_number(jq, (double)value->time->at / 1e6);
-    case VALUE_ENTRY:
-        return convert(jq, value_with(jq->arena, NULL, value->entry.key, value->entry.value),
-                       depth);
-    case VALUE_INSTANT:
-    case VALUE_ZONED:
-    case VALUE_LOCAL_DATETIME:
-    case VALUE_LOCAL_DATE:
-    case VALUE_LOCAL_TIME:
-    case VALUE_URI:
-    case VALUE_BYTES:
-        return convert_text(jq, value);
-    }
-    return value;
-}
-
-const struct value *jq_input(struct arena *arena,
-                             const struct value *value,
-                             struct jq_budget *budget,
-                             struct error *err)
-{
-    struct jq jq = { .arena = arena, .budget = budget, .stack = __builtin_frame_address(0) };
-    const struct value *converted = convert(&jq, value, 0);
-    if (converted == NULL)
-        describe(&jq, err);
-    return converted;
 }

@@ -23,6 +23,10 @@ struct buf;
 #define JQ_NEST_MAX 500U
 /* Indexes of lists that assignments may create. */
 #define JQ_INDEX_MAX 1000000
+/* Lists and maps inside one another that are walked. */
+#define JQ_DEPTH_MAX 1000U
+/* Arguments of a builtin written in C. */
+#define JQ_ARGS_MAX 3U
 /* Bytes of a text. */
 #define JQ_TEXT_MAX (16U * 1024U * 1024U)
 
@@ -179,6 +183,34 @@ bool jq_eval(struct jq *jq,
              struct jq_item in,
              struct jq_out out);
 
+/* ---- between jq_eval.c and jq_bind.c ---- */
+
+/* Everything a callback needs of the evaluation it belongs to. */
+struct jq_frame {
+    struct jq *jq;
+    const struct jq_node *node;
+    const struct jq_scope *scope;
+    struct jq_item in;
+    struct jq_out out;
+    const struct value *first;
+    const struct value *second;
+    bool found;      /* an alternative has given something */
+    bool downstream; /* stopped by whom the results are handed to */
+};
+
+/*
+ * Outputs of the expression that a construct evaluates first, with its frame as data: the source of
+ * `as`, the initial state of a loop, the right side of an assignment.
+ */
+bool jq_source_emit(void *data, struct jq_item item);
+bool jq_reduce_init(void *data, struct jq_item item);
+bool jq_foreach_init(void *data, struct jq_item item);
+bool jq_assign_value(void *data, struct jq_item item);
+bool jq_update_with(void *data, struct jq_item item);
+bool jq_eval_update(struct jq_frame *f);
+
+/* ---- paths, items, outputs ---- */
+
 /* The path of the whole, and that of values that have none although paths are asked for. */
 extern const struct jq_path jq_root_path;
 extern const struct jq_path jq_no_path;
@@ -195,6 +227,9 @@ bool jq_give(struct jq_out out, struct jq_item in, const struct value *value);
 /* Stops with an error; always false. */
 bool jq_fail(struct jq *jq, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool jq_fail_value(struct jq *jq, const struct value *error);
+
+/* Stops with an error that cannot be caught; always false. `why` must live long. */
+bool jq_stop_at_limit(struct jq *jq, const char *why);
 
 /* Pays; false when the budget is used up. */
 bool jq_charge(struct jq *jq, uint64_t steps);
@@ -234,6 +269,9 @@ bool jq_compare(struct jq *jq, const struct value *a, const struct value *b, int
 /* Pays for every part of a value, and stops when it is nested too deeply to be walked. */
 bool jq_measure(struct jq *jq, const struct value *value);
 
+/* The number as a double. */
+double jq_real(const struct value *number);
+
 /* An integer where the number is one, else a double. */
 const struct value *jq_number(struct jq *jq, double number);
 
@@ -249,6 +287,17 @@ const struct value *jq_slice(struct jq *jq,
                              const struct value *object,
                              const struct value *from,
                              const struct value *to);
+
+/* Index of a number in a list; negative ones count from the end. False when it is out of range. */
+bool jq_index_in(const struct value *key, size_t count, size_t *index);
+
+/* A bound of a slice, null or a number, within 0 … count; false when it stopped. */
+bool jq_slice_bound(struct jq *jq, const struct value *bound, size_t count, bool up, size_t *out);
+
+/* Stops, for a value has no such member; always NULL. */
+const struct value *jq_cannot_index(struct jq *jq,
+                                    const struct value *object,
+                                    const struct value *key);
 
 const struct value *jq_keys(struct jq *jq, const struct value *map, bool sorted);
 
@@ -305,8 +354,10 @@ struct jq_builtin {
 
 const struct jq_builtin *jq_builtin_find(const char *name, size_t count);
 
-extern const struct jq_builtin jq_core_builtins[];
-extern const size_t jq_core_builtins_count;
+extern const struct jq_builtin jq_control_builtins[];
+extern const size_t jq_control_builtins_count;
+extern const struct jq_builtin jq_value_builtins[];
+extern const size_t jq_value_builtins_count;
 extern const struct jq_builtin jq_text_builtins[];
 extern const size_t jq_text_builtins_count;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What jq does with values: order, arithmetic, access, paths, texts. */
+/* What jq does with values: order, arithmetic, access. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +7,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/digest.h"
 #include "base/str.h"
-#include "base/url.h"
 #include "core/jq/jq_internal.h"
 
 /* Doubles up to here hold every integer. */
 #define EXACT_MAX 9007199254740992.0
-#define DEPTH_MAX 1000U
 
 bool jq_is_true(const struct value *value)
 {
@@ -62,7 +59,7 @@ const struct value *jq_number(struct jq *jq, double number)
     return value_double(jq->arena, number);
 }
 
-static double real(const struct value *number)
+double jq_real(const struct value *number)
 {
     double out = 0;
     (void)value_to_double(number, &out);
@@ -108,8 +105,8 @@ static int compare_numbers(const struct value *a, const struct value *b)
 {
     if (a->kind == VALUE_INT && b->kind == VALUE_INT)
         return a->integer < b->integer ? -1 : a->integer > b->integer;
-    double x = real(a);
-    double y = real(b);
+    double x = jq_real(a);
+    double y = jq_real(b);
     if (isnan(x))
         return -1; // less than every number, itself too
     return isnan(y) ? 1 : x < y ? -1 : x > y;
@@ -163,7 +160,7 @@ static bool compare(
     *order = 0;
     if (a == b && !value_is_number(a))
         return true;
-    if (depth > DEPTH_MAX)
+    if (depth > JQ_DEPTH_MAX)
         return jq_fail(jq, "values are nested too deeply to be compared");
     if (!jq_charge(jq, 1))
         return false;
@@ -292,7 +289,7 @@ static const struct value *merge_maps(
     struct jq *jq, const struct value *a, const struct value *b, bool deep, unsigned depth)
 {
     struct value_builder builder = value_build(jq->arena);
-    if (depth > DEPTH_MAX) {
+    if (depth > JQ_DEPTH_MAX) {
         (void)jq_fail(jq, "values are nested too deeply to be merged");
         return NULL;
     }
@@ -325,7 +322,7 @@ static const struct value *add(struct jq *jq, const struct value *a, const struc
         !__builtin_add_overflow(a->integer, b->integer, &sum))
         return value_int(jq->arena, sum);
     if (value_is_number(a) && value_is_number(b))
-        return jq_number(jq, real(a) + real(b));
+        return jq_number(jq, jq_real(a) + jq_real(b));
     if (a->kind == VALUE_STRING && b->kind == VALUE_STRING)
         return join(jq, a, b);
     if (a->kind == VALUE_LIST && b->kind == VALUE_LIST)
@@ -357,7 +354,7 @@ static const struct value *subtract(struct jq *jq, const struct value *a, const 
         !__builtin_sub_overflow(a->integer, b->integer, &difference))
         return value_int(jq->arena, difference);
     if (value_is_number(a) && value_is_number(b))
-        return jq_number(jq, real(a) - real(b));
+        return jq_number(jq, jq_real(a) - jq_real(b));
     if (a->kind == VALUE_LIST && b->kind == VALUE_LIST)
         return without(jq, a, b);
     return no_operation(jq, a, b, "subtracted");
@@ -387,11 +384,11 @@ static const struct value *multiply(struct jq *jq, const struct value *a, const 
         !__builtin_mul_overflow(a->integer, b->integer, &product))
         return value_int(jq->arena, product);
     if (value_is_number(a) && value_is_number(b))
-        return jq_number(jq, real(a) * real(b));
+        return jq_number(jq, jq_real(a) * jq_real(b));
     if (a->kind == VALUE_STRING && value_is_number(b))
-        return repeat(jq, a, real(b));
+        return repeat(jq, a, jq_real(b));
     if (value_is_number(a) && b->kind == VALUE_STRING)
-        return repeat(jq, b, real(a));
+        return repeat(jq, b, jq_real(a));
     if (a->kind == VALUE_MAP && b->kind == VALUE_MAP)
         return merge_maps(jq, a, b, true, 0);
     return no_operation(jq, a, b, "multiplied");
@@ -428,18 +425,18 @@ static const struct value *divide(struct jq *jq, const struct value *a, const st
         return split(jq, a, b);
     if (!value_is_number(a) || !value_is_number(b))
         return no_operation(jq, a, b, "divided");
-    if (real(b) == 0)
+    if (jq_real(b) == 0)
         return no_operation(jq, a, b, "divided because the divisor is zero");
     if (a->kind == VALUE_INT && b->kind == VALUE_INT && b->integer != -1 &&
         a->integer % b->integer == 0)
         return value_int(jq->arena, a->integer / b->integer);
-    return jq_number(jq, real(a) / real(b));
+    return jq_number(jq, jq_real(a) / jq_real(b));
 }
 
 /* The whole part of a number, as far as 64 bits go. */
 static int64_t whole(const struct value *number)
 {
-    double value = real(number);
+    double value = jq_real(number);
     if (number->kind == VALUE_INT)
         return number->integer;
     if (isnan(value))
@@ -487,9 +484,9 @@ const struct value *jq_calculate(struct jq *jq,
 
 /* ---- access ---- */
 
-static const struct value *cannot_index(struct jq *jq,
-                                        const struct value *object,
-                                        const struct value *key)
+const struct value *jq_cannot_index(struct jq *jq,
+                                    const struct value *object,
+                                    const struct value *key)
 {
     if (key->kind == VALUE_STRING)
         (void)jq_fail(jq, "Cannot index %s with \"%.60s\"", jq_type(object), key->string.bytes);
@@ -499,9 +496,9 @@ static const struct value *cannot_index(struct jq *jq,
 }
 
 /* Index of a number; negative ones count from the end. False when it is out of range. */
-static bool index_in(const struct value *key, size_t count, size_t *index)
+bool jq_index_in(const struct value *key, size_t count, size_t *index)
 {
-    double number = floor(real(key));
+    double number = floor(jq_real(key));
     if (number < 0)
         number += (double)count;
     if (!(number >= 0) || number >= (double)count)
@@ -537,7 +534,8 @@ const struct value *jq_index(struct jq *jq, const struct value *object, const st
         return found == NULL ? &value_null : found;
     }
     if (object->kind == VALUE_LIST && value_is_number(key))
-        return index_in(key, object->list.count, &index) ? object->list.items[index] : &value_null;
+        return jq_index_in(key, object->list.count, &index) ? object->list.items[index]
+                                                            : &value_null;
     if (object->kind == VALUE_LIST && key->kind == VALUE_LIST)
         return list_indexes(jq, object, key);
     if ((object->kind == VALUE_NULL || object->kind == VALUE_LIST) && key->kind == VALUE_MAP)
@@ -546,12 +544,11 @@ const struct value *jq_index(struct jq *jq, const struct value *object, const st
     if (object->kind == VALUE_NULL &&
         (key->kind == VALUE_STRING || value_is_number(key) || key->kind == VALUE_NULL))
         return &value_null;
-    return cannot_index(jq, object, key);
+    return jq_cannot_index(jq, object, key);
 }
 
 /* A bound of a slice within 0 … count. */
-static bool slice_bound(
-    struct jq *jq, const struct value *bound, size_t count, bool up, size_t *out)
+bool jq_slice_bound(struct jq *jq, const struct value *bound, size_t count, bool up, size_t *out)
 {
     if (bound->kind == VALUE_NULL) {
         *out = up ? count : 0;
@@ -559,7 +556,7 @@ static bool slice_bound(
     }
     if (!value_is_number(bound))
         return jq_fail(jq, "Start and end indices of an array slice must be numbers");
-    double number = up ? ceil(real(bound)) : floor(real(bound));
+    double number = up ? ceil(jq_real(bound)) : floor(jq_real(bound));
     if (number < 0)
         number += (double)count;
     *out = !(number > 0) ? 0 : number >= (double)count ? count : (size_t)number;
@@ -601,7 +598,8 @@ const struct value *jq_slice(struct jq *jq,
     }
     bool is_text = object->kind == VALUE_STRING;
     size_t count = is_text ? text_length(object) : object->list.count;
-    if (!slice_bound(jq, from, count, false, &start) || !slice_bound(jq, to, count, true, &end))
+    if (!jq_slice_bound(jq, from, count, false, &start) ||
+        !jq_slice_bound(jq, to, count, true, &end))
         return NULL;
     end = end < start ? start : end;
     if (!is_text && start == end)
@@ -623,391 +621,4 @@ const struct value *jq_keys(struct jq *jq, const struct value *map, bool sorted)
                                              map->map.members[i].key_length));
     const struct value *keys = value_build_list(&builder);
     return sorted ? jq_sorted(jq, keys, keys, NULL) : keys;
-}
-
-/* ---- paths ---- */
-
-const struct value *jq_get_path(struct jq *jq, const struct value *value, const struct value *path)
-{
-    for (size_t i = 0; i < path->list.count && value != NULL; i++) {
-        if (value->kind == VALUE_NULL)
-            return &value_null;
-        value = jq_index(jq, value, path->list.items[i]);
-    }
-    return value;
-}
-
-static const struct value *set_member(struct jq *jq,
-                                      const struct value *map,
-                                      const struct value *key,
-                                      const struct value *new)
-{
-    struct value_builder builder = value_build(jq->arena);
-    if (!jq_charge(jq, value_count(map) / 4 + 1))
-        return NULL;
-    for (size_t i = 0; map->kind == VALUE_MAP && i < map->map.count; i++)
-        value_put_n(&builder, map->map.members[i].key, map->map.members[i].key_length,
-                    map->map.members[i].value);
-    value_put_n(&builder, key->string.bytes, key->string.length, new);
-    return value_build_map(&builder);
-}
-
-static const struct value *set_element(struct jq *jq,
-                                       const struct value *list,
-                                       const struct value *key,
-                                       const struct value *new)
-{
-    size_t count = value_count(list);
-    double number = floor(real(key));
-    if (number < 0)
-        number += (double)count;
-    if (!(number >= 0) || number > JQ_INDEX_MAX) {
-        (void)jq_fail(jq, number < 0 ? "Out of bounds negative array index"
-                                     : "Array index is too large");
-        return NULL;
-    }
-    size_t index = (size_t)number;
-    size_t size = index >= count ? index + 1 : count;
-    if (!jq_charge(jq, size / 4 + 1))
-        return NULL;
-    const struct value **items = ARENA_ARRAY(jq->arena, size, const struct value *);
-    for (size_t i = 0; i < size; i++)
-        items[i] = i < count ? list->list.items[i] : &value_null;
-    items[index] = new;
-    return value_list(jq->arena, items, size);
-}
-
-/* Replaces a slice, given by {start, end}, by the elements of a list. */
-static const struct value *set_slice(struct jq *jq,
-                                     const struct value *list,
-                                     const struct value *key,
-                                     const struct value *new)
-{
-    size_t count = value_count(list);
-    size_t start = 0;
-    size_t end = 0;
-    const struct value *from = jq_index(jq, key, value_string(jq->arena, "start"));
-    const struct value *to = jq_index(jq, key, value_string(jq->arena, "end"));
-    if (new->kind != VALUE_LIST) {
-        (void)jq_fail(jq, "A slice of an array can only be assigned another array");
-        return NULL;
-    }
-    if (!slice_bound(jq, from, count, false, &start) || !slice_bound(jq, to, count, true, &end))
-        return NULL;
-    end = end < start ? start : end;
-    struct value_builder builder = value_build(jq->arena);
-    for (size_t i = 0; i < start; i++)
-        value_add(&builder, list->list.items[i]);
-    for (size_t i = 0; i < new->list.count; i++)
-        value_add(&builder, new->list.items[i]);
-    for (size_t i = end; i < count; i++)
-        value_add(&builder, list->list.items[i]);
-    return jq_charge(jq, builder.items_count / 4) ? value_build_list(&builder) : NULL;
-}
-
-static const struct value *set_at(struct jq *jq,
-                                  const struct value *value,
-                                  const struct value *path,
-                                  size_t step,
-                                  const struct value *new)
-{
-    if (step == path->list.count)
-        return new;
-    if (step > DEPTH_MAX) {
-        (void)jq_fail(jq, "the path is too long");
-        return NULL;
-    }
-    const struct value *key = path->list.items[step];
-    const struct value *old = jq_index(jq, value, key);
-    const struct value *inner = old == NULL ? NULL : set_at(jq, old, path, step + 1, new);
-    if (inner == NULL)
-        return NULL;
-    bool is_null = value->kind == VALUE_NULL;
-    if (key->kind == VALUE_STRING && (is_null || value->kind == VALUE_MAP))
-        return set_member(jq, value, key, inner);
-    if (value_is_number(key) && (is_null || value->kind == VALUE_LIST))
-        return set_element(jq, value, key, inner);
-    if (key->kind == VALUE_MAP && (is_null || value->kind == VALUE_LIST))
-        return set_slice(jq, value, key, inner);
-    return cannot_index(jq, value, key);
-}
-
-const struct value *jq_set_path(struct jq *jq,
-                                const struct value *value,
-                                const struct value *path,
-                                const struct value *new)
-{
-    return set_at(jq, value, path, 0, new);
-}
-
-static const struct value *delete_member(struct jq *jq,
-                                         const struct value *map,
-                                         const struct value *key)
-{
-    struct value_builder builder = value_build(jq->arena);
-    for (size_t i = 0; i < map->map.count; i++) {
-        const struct value_member *m = &map->map.members[i];
-        if (m->key_length != key->string.length ||
-            memcmp(m->key, key->string.bytes, m->key_length) != 0)
-            value_put_n(&builder, m->key, m->key_length, m->value);
-    }
-    return jq_charge(jq, map->map.count / 4 + 1) ? value_build_map(&builder) : NULL;
-}
-
-static const struct value *delete_elements(struct jq *jq,
-                                           const struct value *list,
-                                           size_t start,
-                                           size_t end)
-{
-    struct value_builder builder = value_build(jq->arena);
-    for (size_t i = 0; i < list->list.count; i++) {
-        if (i < start || i >= end)
-            value_add(&builder, list->list.items[i]);
-    }
-    return jq_charge(jq, list->list.count / 4 + 1) ? value_build_list(&builder) : NULL;
-}
-
-static const struct value *delete_key(struct jq *jq,
-                                      const struct value *value,
-                                      const struct value *key)
-{
-    size_t start = 0;
-    size_t end = 0;
-    if (value->kind == VALUE_NULL)
-        return value;
-    if (value->kind == VALUE_MAP && key->kind == VALUE_STRING)
-        return delete_member(jq, value, key);
-    if (value->kind == VALUE_LIST && value_is_number(key)) {
-        if (!index_in(key, value->list.count, &start))
-            return value;
-        return delete_elements(jq, value, start, start + 1);
-    }
-    if (value->kind == VALUE_LIST && key->kind == VALUE_MAP) {
-        const struct value *from = jq_index(jq, key, value_string(jq->arena, "start"));
-        const struct value *to = jq_index(jq, key, value_string(jq->arena, "end"));
-        if (!slice_bound(jq, from, value->list.count, false, &start) ||
-            !slice_bound(jq, to, value->list.count, true, &end))
-            return NULL;
-        return delete_elements(jq, value, start, end);
-    }
-    (void)jq_fail(jq, "Cannot delete field at %s index of %s",
-                  value_is_number(key) ? "array" : "object", jq_type(value));
-    return NULL;
-}
-
-static const struct value *delete_at(struct jq *jq,
-                                     const struct value *value,
-                                     const struct value *path,
-                                     size_t step)
-{
-    if (value->kind == VALUE_NULL || path->list.count == 0)
-        return &value_null;
-    if (step > DEPTH_MAX) {
-        (void)jq_fail(jq, "the path is too long");
-        return NULL;
-    }
-    const struct value *key = path->list.items[step];
-    if (step + 1 == path->list.count)
-        return delete_key(jq, value, key);
-    const struct value *old = jq_index(jq, value, key);
-    if (old == NULL || old->kind == VALUE_NULL)
-        return old == NULL ? NULL : value;
-    const struct value *inner = delete_at(jq, old, path, step + 1);
-    if (inner == NULL)
-        return NULL;
-    const struct value *one = value_list(jq->arena, &key, 1);
-    return jq_set_path(jq, value, one, inner);
-}
-
-const struct value *jq_delete_paths(struct jq *jq,
-                                    const struct value *value,
-                                    const struct value *paths)
-{
-    const struct value *sorted = jq_sorted(jq, paths, paths, NULL);
-    // The last ones first, so that the others keep their indexes.
-    for (size_t i = sorted == NULL ? 0 : sorted->list.count; i-- > 0 && value != NULL;) {
-        if (sorted->list.items[i]->kind != VALUE_LIST) {
-            (void)jq_fail(jq, "Path must be specified as an array");
-            return NULL;
-        }
-        value = delete_at(jq, value, sorted->list.items[i], 0);
-    }
-    return sorted == NULL ? NULL : value;
-}
-
-/* ---- texts ---- */
-
-const struct value *jq_text_of(struct jq *jq, struct buf *buf)
-{
-    const struct value *text = NULL;
-    if (buf->length > JQ_TEXT_MAX)
-        (void)jq_fail(jq, "a text is too long");
-    else if (jq_charge(jq, buf->length / 256))
-        text = value_string_n(jq->arena, buf_text(buf), buf->length);
-    buf_free(buf);
-    return text;
-}
-
-const struct value *jq_to_json(struct jq *jq, const struct value *value)
-{
-    struct buf buf = { 0 };
-    if (value->kind == VALUE_DOUBLE && isnan(value->number))
-        return value_string(jq->arena, "null");
-    if (value->kind == VALUE_DOUBLE && isinf(value->number))
-        return value_string(jq->arena, value->number > 0 ? "1.7976931348623157e+308"
-                                                         : "-1.7976931348623157e+308");
-    if (!jq_measure(jq, value))
-        return NULL;
-    (void)value_write_limited(&buf, value, FORM_JSON_FULL, JQ_TEXT_MAX);
-    return jq_text_of(jq, &buf);
-}
-
-const struct value *jq_to_text(struct jq *jq, const struct value *value)
-{
-    return value->kind == VALUE_STRING ? value : jq_to_json(jq, value);
-}
-
-/* Replaces characters by the text of the same index. */
-static const struct value *escaped(struct jq *jq,
-                                   const struct value *value,
-                                   const char *characters,
-                                   const char *const *texts)
-{
-    struct buf buf = { 0 };
-    const struct value *text = jq_to_text(jq, value);
-    if (text == NULL)
-        return NULL;
-    for (size_t i = 0; i < text->string.length && buf.length <= JQ_TEXT_MAX; i++) {
-        char c = text->string.bytes[i];
-        const char *found = c == '\0' ? NULL : strchr(characters, c);
-        if (found == NULL)
-            buf_putc(&buf, c);
-        else
-            buf_puts(&buf, texts[found - characters]);
-    }
-    return jq_text_of(jq, &buf);
-}
-
-/* One row of @csv and @tsv. */
-static const struct value *row(struct jq *jq, const struct value *value, bool csv)
-{
-    static const char *const quotes[] = { "\"\"" };
-    static const char *const tabs[] = { "\\t", "\\n", "\\r", "\\\\" };
-    struct buf buf = { 0 };
-    if (value->kind != VALUE_LIST) {
-        (void)jq_fail(jq, "%s cannot be %s-formatted, only an array can be", jq_type(value),
-                      csv ? "csv" : "tsv");
-        return NULL;
-    }
-    for (size_t i = 0; i < value->list.count && buf.length <= JQ_TEXT_MAX; i++) {
-        const struct value *item = value->list.items[i];
-        bool is_text = item->kind == VALUE_STRING;
-        const struct value *text = &value_empty_string;
-        if (item->kind == VALUE_LIST || item->kind == VALUE_MAP) {
-            buf_free(&buf);
-            (void)jq_fail(jq, "%s is not valid in a %s row", jq_type(item), csv ? "csv" : "tsv");
-            return NULL;
-        }
-        if (is_text)
-            text = csv ? escaped(jq, item, "\"", quotes) : escaped(jq, item, "\t\n\r\\", tabs);
-        else if (item->kind != VALUE_NULL)
-            text = jq_to_json(jq, item);
-        if (text == NULL) {
-            buf_free(&buf);
-            return NULL;
-        }
-        buf_puts(&buf, i == 0 ? "" : csv ? "," : "\t");
-        buf_puts(&buf, csv && is_text ? "\"" : "");
-        buf_add(&buf, text->string.bytes, text->string.length);
-        buf_puts(&buf, csv && is_text ? "\"" : "");
-    }
-    return jq_text_of(jq, &buf);
-}
-
-/* Shell words: strings quoted, a list as several words. */
-static const struct value *shell(struct jq *jq, const struct value *value)
-{
-    static const char *const quotes[] = { "'\\''" };
-    struct buf buf = { 0 };
-    const struct value *list = value->kind == VALUE_LIST ? value : value_list(jq->arena, &value, 1);
-    for (size_t i = 0; i < list->list.count && buf.length <= JQ_TEXT_MAX; i++) {
-        const struct value *item = list->list.items[i];
-        bool is_text = item->kind == VALUE_STRING;
-        const struct value *text = NULL;
-        if (item->kind == VALUE_LIST || item->kind == VALUE_MAP)
-            (void)jq_fail(jq, "%s can not be escaped for shell", jq_type(item));
-        else
-            text = is_text ? escaped(jq, item, "'", quotes) : jq_to_json(jq, item);
-        if (text == NULL) {
-            buf_free(&buf);
-            return NULL;
-        }
-        buf_puts(&buf, i == 0 ? "" : " ");
-        buf_puts(&buf, is_text ? "'" : "");
-        buf_add(&buf, text->string.bytes, text->string.length);
-        buf_puts(&buf, is_text ? "'" : "");
-    }
-    return jq_text_of(jq, &buf);
-}
-
-static const struct value *uri(struct jq *jq, const struct value *value)
-{
-    struct buf buf = { 0 };
-    const struct value *text = jq_to_text(jq, value);
-    if (text == NULL)
-        return NULL;
-    url_encode(&buf, text->string.bytes, text->string.length, "");
-    return jq_text_of(jq, &buf);
-}
-
-static const struct value *base64(struct jq *jq, const struct value *value)
-{
-    struct buf buf = { 0 };
-    const struct value *text = jq_to_text(jq, value);
-    if (text == NULL)
-        return NULL;
-    base64_encode(&buf, BASE64_STD, text->string.bytes, text->string.length);
-    return jq_text_of(jq, &buf);
-}
-
-static const struct value *base64_decoded(struct jq *jq, const struct value *value)
-{
-    struct buf bytes = { 0 };
-    struct buf buf = { 0 };
-    const struct value *text = jq_to_text(jq, value);
-    if (text == NULL)
-        return NULL;
-    if (!base64_decode(&bytes, text->string.bytes, text->string.length)) {
-        (void)jq_fail(jq, "string (%.60s) is not valid base64 data", text->string.bytes);
-        return NULL;
-    }
-    const char *at = buf_text(&bytes);
-    const char *end = at + bytes.length;
-    while (at < end)
-        buf_put_utf8(&buf, utf8_next(&at, end));
-    buf_free(&bytes);
-    return jq_text_of(jq, &buf);
-}
-
-const struct value *jq_format(struct jq *jq, const char *name, const struct value *value)
-{
-    static const char *const html[] = { "&lt;", "&gt;", "&amp;", "&#39;", "&quot;" };
-    if (strcmp(name, "text") == 0)
-        return jq_to_text(jq, value);
-    if (strcmp(name, "json") == 0)
-        return jq_to_json(jq, value);
-    if (strcmp(name, "csv") == 0 || strcmp(name, "tsv") == 0)
-        return row(jq, value, strcmp(name, "csv") == 0);
-    if (strcmp(name, "html") == 0)
-        return escaped(jq, value, "<>&'\"", html);
-    if (strcmp(name, "uri") == 0)
-        return uri(jq, value);
-    if (strcmp(name, "sh") == 0)
-        return shell(jq, value);
-    if (strcmp(name, "base64") == 0)
-        return base64(jq, value);
-    if (strcmp(name, "base64d") == 0)
-        return base64_decoded(jq, value);
-    (void)jq_fail(jq, "%s is not a valid format", name);
-    return NULL;
 }
