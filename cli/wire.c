@@ -229,6 +229,8 @@ static bool open_services(struct server *server,
     const struct value *roots = config_value(config, "files.allowed");
     services->base.local_roots = texts_of(server->arena, roots);
     services->base.allow_local_files = value_count(roots) > 0;
+    services->base.allow_docker_volumes = config_bool(config, "docker.volumes");
+    services->base.allow_docker_privileged = config_bool(config, "docker.privileged");
     server_services_init(services);
 
     server->world = (struct engine_world){

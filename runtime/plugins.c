@@ -10,6 +10,7 @@
 // clang-format off
 #define PLUGINS(X)                                                                                 \
     /* runtime/runners */                                                                          \
+    X(runner_docker)                                                                               \
     X(runner_process)                                                                              \
     /* runtime/engine */                                                                           \
     X(task_flow_allow_failure)                                                                     \

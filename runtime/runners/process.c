@@ -5,12 +5,6 @@
 #include "core/plugin.h"
 #include "runtime/worker/runner.h"
 
-static const char *const aliases[] = {
-    "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner",
-    "io.kestra.plugin.core.runner.ProcessTaskRunner",
-    NULL,
-};
-
 static const struct plugin_example examples[] = {
     { "Run the commands of a task here", "taskRunner:\n"
                                          "  type: io.kestra.plugin.core.runner.Process\n" },
@@ -21,6 +15,6 @@ const struct plugin runner_process = {
     .id = RUNNER_PROCESS,
     .role = PLUGIN_RUNNER,
     .title = "Run commands as processes of the machine that weir runs on.",
-    .aliases = aliases,
+    .aliases = runner_process_aliases,
     .examples = examples,
 };

@@ -21,8 +21,6 @@
 #include "runtime/worker/runner.h"
 #include "runtime/worker/services.h"
 
-#define RUNNER_DOCKER "io.kestra.plugin.scripts.runner.docker.Docker"
-
 const char *const script_runner_words[] = { "PROCESS", "DOCKER", NULL };
 const char *const script_os_words[] = { "LINUX", "WINDOWS", "AUTO", NULL };
 
@@ -72,13 +70,14 @@ static void set_variable(struct environment *environment, const char *variable)
 }
 
 const char *const *script_environment(struct task_ctx *ctx,
+                                      bool is_inherited,
                                       const struct value *over,
                                       const char *const *more)
 {
     struct environment environment = { .arena = ctx->arena };
     const char *const *base = ctx->services->environment;
     for (base = base != NULL ? base : (const char *const *)environ; *base != NULL; base++)
-        if (!is_private(*base) && !str_starts(*base, "OLDPWD="))
+        if (is_inherited && !is_private(*base) && !str_starts(*base, "OLDPWD="))
             set_variable(&environment, *base);
     for (; more != NULL && *more != NULL; more++)
         set_variable(&environment, *more);
@@ -232,6 +231,12 @@ static const struct value *runner_of(struct task_ctx *ctx, const struct script_p
     return value_build_map(&map);
 }
 
+bool script_runs_here(const struct script_props *p)
+{
+    return p->runner < 0 ? runner_is_process(value_get_text(p->task_runner, "type", NULL))
+                         : p->runner == 0;
+}
+
 bool script_prepare(struct task_ctx *ctx,
                     const struct script_props *p,
                     const struct script_command *command,
@@ -248,7 +253,8 @@ bool script_prepare(struct task_ctx *ctx,
         !files_write_inputs(ctx, p->input_files, err))
         return false;
     VEC(const char *) more = { 0 };
-    *VEC_PUSH_ARENA(ctx->arena, &more) = arena_printf(ctx->arena, "PWD=%s", folder);
+    if (script_runs_here(p))
+        *VEC_PUSH_ARENA(ctx->arena, &more) = arena_printf(ctx->arena, "PWD=%s", folder);
     *VEC_PUSH_ARENA(ctx->arena, &more) = arena_printf(ctx->arena, "WORKING_DIR=%s", folder);
     if (p->output_directory) {
         script->output_dir = arena_printf(ctx->arena, "outputs-%s", ctx->run_id);
@@ -265,9 +271,10 @@ bool script_prepare(struct task_ctx *ctx,
     spec->container_image = p->container_image;
     spec->cwd = folder;
     spec->ends_quickly = value_count(p->output_files) == 0 && script->output_dir == NULL;
-    spec->env = script_environment(ctx, p->env, more.items);
-    const char *type = value_get_text(spec->runner, "type", RUNNER_PROCESS);
-    return build_argv(ctx, p, command, str_eq(type, RUNNER_PROCESS), spec, err);
+    spec->wants_files = !spec->ends_quickly;
+    spec->own_env = script_environment(ctx, false, p->env, more.items);
+    spec->env = script_environment(ctx, true, p->env, more.items);
+    return build_argv(ctx, p, command, script_runs_here(p), spec, err);
 }
 
 /* ---- lines ---- */

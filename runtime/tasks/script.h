@@ -96,6 +96,9 @@ struct script_command {
     const char *const *except;      /* files that are never outputs, may be NULL */
 };
 
+/* Do the commands run as processes of this machine, rather than in a container or elsewhere? */
+bool script_runs_here(const struct script_props *p);
+
 /* Writes the files, builds command line and environment. */
 bool script_prepare(struct task_ctx *ctx,
                     const struct script_props *p,
@@ -120,8 +123,13 @@ bool script_finish(struct task_ctx *ctx,
  */
 const char *const *script_words(struct arena *arena, const char *command, const char *const *env);
 
-/* The environment of child processes with more variables over it; NULL-terminated. */
+/*
+ * The environment of child processes, or nothing, with more variables over it; NULL-terminated.
+ *
+ * over   map, over all others; more: NULL-terminated; both may be NULL
+ */
 const char *const *script_environment(struct task_ctx *ctx,
+                                      bool is_inherited,
                                       const struct value *over,
                                       const char *const *more);
 

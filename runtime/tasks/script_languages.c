@@ -107,7 +107,9 @@ static const char *python_command(struct task_ctx *ctx, const struct props *p)
     const char *given = value_get_text(p->common.env, "VIRTUAL_ENV", NULL);
     if (given != NULL)
         return arena_printf(ctx->arena, "%s/bin/python", given);
-    const char *const *env = script_environment(ctx, p->common.env, NULL);
+    if (!script_runs_here(&p->common))
+        return "python";
+    const char *const *env = script_environment(ctx, true, p->common.env, NULL);
     for (const char *const *at = env; *at != NULL; at++)
         if (str_starts(*at, "VIRTUAL_ENV=") && (*at)[strlen("VIRTUAL_ENV=")] != '\0')
             return arena_printf(ctx->arena, "%s/bin/python", *at + strlen("VIRTUAL_ENV="));
@@ -145,29 +147,38 @@ static const char *enter_environment(struct task_ctx *ctx, const struct props *p
     struct buf identity = { 0 };
     buf_printf(&identity, "%s\n%d\n%s", version, p->manager, buf_text(&wanted));
     const char *digest = digest_sha256_hex(ctx->arena, buf_text(&identity), identity.length);
-    bool is_kept = p->cache_enabled && ctx->services->cache_root != NULL;
+    bool is_here = script_runs_here(&p->common);
+    bool is_kept = is_here && p->cache_enabled && ctx->services->cache_root != NULL;
     const char *folder =
-        is_kept ? arena_printf(ctx->arena, "%s/python/%.32s", ctx->services->cache_root, digest)
-                : arena_printf(ctx->arena, "%s/.venv", ctx->working_dir);
+        is_kept   ? arena_printf(ctx->arena, "%s/python/%.32s", ctx->services->cache_root, digest)
+        : is_here ? arena_printf(ctx->arena, "%s/.venv", ctx->working_dir)
+                  : "/tmp/.venv"; // not copied out of the container
     struct buf quoted = { 0 };
     put_quoted(&quoted, folder);
     struct buf text = { 0 };
     buf_printf(&text, "VIRTUAL_ENV=%s\n", buf_text(&quoted));
     buf_puts(&text, "mkdir -p \"$(dirname \"$VIRTUAL_ENV\")\"\n"
-                    "(\n"
-                    "flock 9\n"
-                    "if [ ! -f \"$VIRTUAL_ENV/.ready\" ]; then\n"
+                    "(\n");
+    if (is_kept)
+        buf_puts(&text, "flock 9\n");
+    buf_puts(&text, "if [ ! -f \"$VIRTUAL_ENV/.ready\" ]; then\n"
                     "rm -rf \"$VIRTUAL_ENV\"\n");
     struct buf python = { 0 };
     put_quoted(&python,
                *version == '\0' ? "python3" : arena_printf(ctx->arena, "python%s", version));
+    struct buf wanted_python = { 0 };
+    if (*version != '\0') {
+        buf_puts(&wanted_python, "--python ");
+        put_quoted(&wanted_python, version);
+        buf_putc(&wanted_python, ' ');
+    }
     if (p->manager == MANAGER_UV)
         buf_printf(&text,
                    "if command -v uv >/dev/null; then\n"
-                   "uv venv -q %s%s \"$VIRTUAL_ENV\"\n"
+                   "uv venv -q %s\"$VIRTUAL_ENV\"\n"
                    "uv pip install -q --python \"$VIRTUAL_ENV/bin/python\"%s\n"
                    "else\n",
-                   *version == '\0' ? "" : "--python ", version, buf_text(&wanted));
+                   buf_text(&wanted_python), buf_text(&wanted));
     buf_printf(&text,
                "%s -m venv \"$VIRTUAL_ENV\"\n"
                "\"$VIRTUAL_ENV/bin/python\" -m pip install -q%s\n",
@@ -184,6 +195,7 @@ static const char *enter_environment(struct task_ctx *ctx, const struct props *p
     buf_free(&identity);
     buf_free(&quoted);
     buf_free(&python);
+    buf_free(&wanted_python);
     buf_free(&text);
     return result;
 }

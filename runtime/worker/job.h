@@ -35,6 +35,7 @@ struct job {
     bool has_scratch;
     bool has_working_dir;
     bool owns_working_dir; /* it goes with the attempt: what it stores may be moved */
+    bool is_quiet;         /* nothing is logged */
     unsigned temp_count;
     VEC(struct metric_row) metrics; /* in ctx.arena */
     VEC(const char *) stored;       /* storage paths to make durable; in ctx.arena */

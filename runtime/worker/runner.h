@@ -18,16 +18,25 @@ struct task_ctx;
 struct value;
 
 #define RUNNER_PROCESS "io.kestra.plugin.core.runner.Process"
+#define RUNNER_DOCKER  "io.kestra.plugin.scripts.runner.docker.Docker"
+
+/* Other names of it, NULL-terminated. */
+extern const char *const runner_process_aliases[];
+
+/* Is it the runner Process, by any of its names? NULL is: it is the default. */
+bool runner_is_process(const char *type);
 
 struct runner_run {
     struct task_ctx *ctx;
     const struct process_spec *spec;
     const void *bound; /* properties of the runner */
     /* Output as it comes; may be called until run() returns, from its thread. */
-    void (*output)(void *data, bool is_stderr, const char *bytes, size_t length);
-    void *data;
+    void (*output)(struct runner_run *run, bool is_stderr, const char *bytes, size_t length);
+    void *data;     /* of output() */
+    bool is_replay; /* output from now on was logged before: it is only looked at for outputs */
     /* Answer. */
     int exit_code;
+    const char *exit_note;       /* added to the message of a failed command, may be NULL */
     const struct value *details; /* `taskRunner` of the outputs, may be NULL */
 };
 

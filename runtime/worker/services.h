@@ -154,6 +154,8 @@ struct services {
     const char *const *environment; /* of child processes, NULL-terminated; NULL: of weir itself */
     bool allow_local_files;         /* file:// URIs, only beneath local_roots */
     const char *const *local_roots; /* NULL-terminated absolute folders; NULL: none */
+    bool allow_docker_volumes;      /* tasks may mount folders of the machine into containers */
+    bool allow_docker_privileged;
 };
 
 #endif

@@ -59,6 +59,8 @@ bool job_sync(struct job *job, struct error *err)
 void task_log_text(struct task_ctx *ctx, enum log_level level, const char *text, size_t length)
 {
     struct job *job = job_of(ctx);
+    if (job->is_quiet)
+        return;
     if (ctx->redact == NULL || redact_is_empty(ctx->redact)) {
         job->log(job, level, text, length);
         return;

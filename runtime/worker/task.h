@@ -136,6 +136,9 @@ struct process_spec {
     const char *container_image; /* for runners that use one */
     const struct value *runner;  /* taskRunner map as rendered, NULL: server default */
     bool ends_quickly;           /* finish() does no input or output */
+    /* For runners that are elsewhere. */
+    const char *const *own_env; /* what the task adds to the environment of weir */
+    bool wants_files;           /* files of the working directory matter after the end */
 };
 
 struct process_ops {

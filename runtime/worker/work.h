@@ -57,6 +57,7 @@ struct worker {
     struct loop *loop;
     pthread_t thread;
     struct pool *calls;
+    struct pool *runs;   /* processes with other runners, as long as they run */
     struct pool *steps;  /* short: preparing and finishing processes, EVALUATE */
     struct pool *sweeps; /* removing folders */
 
@@ -110,6 +111,7 @@ struct work {
     struct proc_exit exit;
     struct stream streams[2];
     const struct value *runner_details;
+    const char *exit_note;
 
     /* Result. */
     struct value_builder outputs;

@@ -275,9 +275,12 @@ static const char *const *marked_environment(struct work *work)
     return marked;
 }
 
-static void runner_output(void *data, bool is_stderr, const char *bytes, size_t length)
+static void runner_output(struct runner_run *run, bool is_stderr, const char *bytes, size_t length)
 {
-    feed(data, is_stderr, bytes, length);
+    struct work *work = run->data;
+    work->job.is_quiet = run->is_replay;
+    feed(work, is_stderr, bytes, length);
+    work->job.is_quiet = false;
 }
 
 static bool run_elsewhere(struct work *work, const struct plugin *runner, struct error *err)
@@ -288,6 +291,7 @@ static bool run_elsewhere(struct work *work, const struct plugin *runner, struct
     const struct value *options = work->spec.runner == NULL ? &value_empty_map : work->spec.runner;
     if (runner->props != NULL && !prop_bind(runner->props, options, bound, arena, err))
         return error_wrap(err, "taskRunner");
+    work->spec.wants_files = work->spec.wants_files || !work->job.owns_working_dir;
     struct runner_run run = { .ctx = &work->job.ctx,
                               .spec = &work->spec,
                               .bound = bound,
@@ -296,6 +300,7 @@ static bool run_elsewhere(struct work *work, const struct plugin *runner, struct
     if (!ops->run(&run, err))
         return false;
     work->runner_details = run.details;
+    work->exit_note = run.exit_note;
     work->exit = (struct proc_exit){ .end = PROC_EXITED, .status = run.exit_code };
     return true;
 }
@@ -322,7 +327,7 @@ static int exit_code(const struct work *work)
     return work->exit.is_signal ? EXIT_SIGNAL + work->exit.status : work->exit.status;
 }
 
-static void run_in_calls(void *context)
+static void run_in_runs(void *context)
 {
     struct work *work = context;
     const char *type = value_get_text(work->spec.runner, "type", NULL);
@@ -358,6 +363,9 @@ static void finish(void *context)
         value_put(&work->outputs, "taskRunner", work->runner_details);
     if (was_started) {
         work->ok = ops->finish(&work->job.ctx, work->bound, exit_code(work), &work->outputs, &err);
+        if (!work->ok && work->exit_note != NULL)
+            error_set(&err, err.code, "%s (%s)", arena_strdup(work->order->arena, err.text),
+                      work->exit_note);
         if (!work->ok)
             work_fail(work, &err);
         // A command that was killed did not end well, whatever its exit code was.
@@ -372,7 +380,7 @@ static bool is_process_runner(const struct work *work)
     const char *type = value_get_text(work->spec.runner, "type", NULL);
     if (type == NULL)
         type = work->worker->options.default_runner;
-    return str_eq(type, RUNNER_PROCESS);
+    return runner_is_process(type);
 }
 
 void work_process(void *context)
@@ -392,7 +400,7 @@ void work_process(void *context)
         return;
     }
     if (!is_process_runner(work)) {
-        work_submit(work->worker->calls, run_in_calls, work);
+        work_submit(work->worker->runs, run_in_runs, work);
         return;
     }
     if (!spawn(work, &err)) {

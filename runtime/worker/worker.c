@@ -335,6 +335,7 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
         return NULL;
     }
     worker->calls = pool_new("call", worker->options.threads, pending);
+    worker->runs = pool_new("run", worker->options.slots, pending);
     worker->steps = pool_new("step", STEP_THREADS, pending);
     worker->sweeps = pool_new("sweep", 1, SWEEPS_MAX);
     CHECK(pthread_create(&worker->thread, NULL, run_loop, worker) == 0);
@@ -373,6 +374,7 @@ void worker_stop(struct worker *worker)
         (void)pthread_cond_wait(&worker->idle, &worker->lock);
     (void)pthread_mutex_unlock(&worker->lock);
     pool_free(worker->calls);
+    pool_free(worker->runs);
     pool_free(worker->steps);
     pool_free(worker->sweeps);
     loop_stop(worker->loop);

@@ -14,8 +14,10 @@
 #include "core/json.h"
 #include "core/plugin.h"
 #include "core/yaml.h"
+#include "runtime/plugins.h"
 #include "runtime/storage/storage.h"
 #include "runtime/worker/evaluate.h"
+#include "runtime/worker/runner.h"
 #include "tests/support/test.h"
 
 /* ---- services ---- */
@@ -297,7 +299,8 @@ void fake_task_free(struct fake_task *fake)
     free(fake);
 }
 
-bool fake_task_run(struct fake_task *fake, const struct plugin *plugin, const char *yaml)
+/* Rendered and bound properties; NULL with fake->error. */
+static const void *bind(struct fake_task *fake, const struct plugin *plugin, const char *yaml)
 {
     struct task_ctx *ctx = &fake->job.ctx;
     struct evaluate evaluate = { .services = &fake->services,
@@ -306,22 +309,101 @@ bool fake_task_run(struct fake_task *fake, const struct plugin *plugin, const ch
                                  .is_task = true };
     struct expr_host host = evaluate_host(&evaluate);
     struct expr_env env = { .context = fake->context, .host = &host, .now = clock_now() };
-    struct value_builder out = value_build(fake->arena);
     fake->error = (struct error){ 0 };
+    fake->outputs = &value_empty_map;
     ctx->context = fake->context;
     ctx->task_type = plugin->id;
     const struct value *map = yaml_parse(fake->arena, yaml, strlen(yaml), NULL, &fake->error);
     if (map == NULL)
-        return false;
+        return NULL;
     if (value_is_null(map))
         map = &value_empty_map;
     ctx->props = prop_render(plugin->props, map, &env, fake->arena, &fake->error);
     void *bound = arena_alloc(fake->arena, plugin->props_size);
     bool ok = ctx->props != NULL &&
-              prop_bind(plugin->props, ctx->props, bound, fake->arena, &fake->error) &&
-              plugin->call_ops->run(ctx, bound, &out, &fake->error) &&
+              prop_bind(plugin->props, ctx->props, bound, fake->arena, &fake->error);
+    return ok ? bound : NULL;
+}
+
+bool fake_task_run(struct fake_task *fake, const struct plugin *plugin, const char *yaml)
+{
+    struct value_builder out = value_build(fake->arena);
+    const void *bound = bind(fake, plugin, yaml);
+    bool ok = bound != NULL && plugin->call_ops->run(&fake->job.ctx, bound, &out, &fake->error) &&
               job_sync(&fake->job, &fake->error);
     fake->outputs = value_build_map(&out);
+    return ok;
+}
+
+/* ---- runners ---- */
+
+struct elsewhere {
+    struct fake_task *fake;
+    const struct plugin *plugin;
+    const void *bound;
+    struct buf partial[2];
+};
+
+static void take_line(struct elsewhere *e, bool is_stderr)
+{
+    struct task_ctx *ctx = &e->fake->job.ctx;
+    const struct process_ops *ops = e->plugin->process_ops;
+    const char *line = buf_text(&e->partial[is_stderr]);
+    size_t length = e->partial[is_stderr].length;
+    if (ops->line == NULL || !ops->line(ctx, e->bound, is_stderr, line, length))
+        task_log_text(ctx, is_stderr ? LOG_ERROR : LOG_INFO, line, length);
+    buf_clear(&e->partial[is_stderr]);
+}
+
+static void on_output(struct runner_run *run, bool is_stderr, const char *bytes, size_t length)
+{
+    struct elsewhere *e = run->data;
+    e->fake->job.is_quiet = run->is_replay;
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '\n')
+            take_line(e, is_stderr);
+        else
+            buf_putc(&e->partial[is_stderr], bytes[i]);
+    }
+    e->fake->job.is_quiet = false;
+}
+
+static bool run_elsewhere(struct elsewhere *e, struct value_builder *out)
+{
+    struct fake_task *fake = e->fake;
+    struct process_spec spec = { 0 };
+    if (!e->plugin->process_ops->prepare(&fake->job.ctx, e->bound, &spec, &fake->error))
+        return false;
+    const struct plugin *runner = plugin_find(plugins(), value_get_text(spec.runner, "type", ""));
+    CHECK(runner != NULL && runner->role == PLUGIN_RUNNER && runner->ops != NULL);
+    void *bound = arena_alloc(fake->arena, runner->props_size);
+    if (!prop_bind(runner->props, spec.runner, bound, fake->arena, &fake->error))
+        return false;
+    struct runner_run run = {
+        .ctx = &fake->job.ctx, .spec = &spec, .bound = bound, .output = on_output, .data = e
+    };
+    const struct runner_ops *ops = runner->ops;
+    if (!ops->run(&run, &fake->error))
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (e->partial[i].length > 0)
+            take_line(e, i == 1);
+    if (run.details != NULL)
+        value_put(out, "taskRunner", run.details);
+    value_put_text(out, "note", run.exit_note);
+    return e->plugin->process_ops->finish(&fake->job.ctx, e->bound, run.exit_code, out,
+                                          &fake->error);
+}
+
+bool fake_task_run_elsewhere(struct fake_task *fake, const struct plugin *plugin, const char *yaml)
+{
+    struct value_builder out = value_build(fake->arena);
+    struct elsewhere e = { .fake = fake, .plugin = plugin };
+    e.bound = bind(fake, plugin, yaml);
+    bool ok = e.bound != NULL && run_elsewhere(&e, &out);
+    fake->outputs = value_build_map(&out);
+    buf_free(&e.partial[0]);
+    buf_free(&e.partial[1]);
     return ok;
 }
 

@@ -66,6 +66,12 @@ void fake_task_free(struct fake_task *fake);
  */
 bool fake_task_run(struct fake_task *fake, const struct plugin *plugin, const char *yaml);
 
+/*
+ * The same for a process task whose `taskRunner` is another than Process: prepares, runs, takes the
+ * lines, finishes. Lines that the task does not take are in fake->log.
+ */
+bool fake_task_run_elsewhere(struct fake_task *fake, const struct plugin *plugin, const char *yaml);
+
 /* Display of an output of the last run: text as it is, everything else as JSON; NULL when absent.
  */
 const char *fake_output(struct fake_task *fake, const char *path);

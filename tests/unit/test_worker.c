@@ -407,6 +407,25 @@ static void fail_fast_stops_at_the_first_failing_command(void **state)
     assert_null(strstr(fixture->lines.bytes, "not-reached"));
 }
 
+static void a_runner_goes_by_all_its_names(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct answer *answer =
+        run(fixture, SHELL_COMMANDS, "r1",
+            "commands: [echo $PPID]\n"
+            "taskRunner: {type: io.kestra.plugin.core.runner.ProcessTaskRunner}");
+    ASSERT_STATE(answer, STATE_SUCCESS);
+    wait_for_line(fixture, arena_printf(fixture->scratch, "INFO %d\n", (int)getpid()));
+    answer = run(fixture, SHELL_COMMANDS, "r2",
+                 "commands: [echo x]\ntaskRunner: {type: no.such.Runner}");
+    ASSERT_STATE(answer, STATE_FAILED);
+    answer = run(fixture, SHELL_COMMANDS, "r3",
+                 "commands: [echo x]\ncontainerImage: ''\n"
+                 "taskRunner: {type: io.kestra.plugin.scripts.runner.docker.Docker}");
+    ASSERT_STATE(answer, STATE_FAILED);
+    assert_string_equal(answer->message, "This task runner needs 'containerImage'");
+}
+
 static void commands_without_a_shell_behave_as_with_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -801,6 +820,52 @@ static void a_runner_that_does_not_exist_fails_the_task(void **state)
 }
 
 /* ---- scripts ---- */
+
+/* A package that needs no network: a wheel made by the first task. */
+static void packages_of_python_are_installed_once(void **state)
+{
+    struct fixture *fixture = *state;
+    if (access("/usr/bin/python3", X_OK) != 0)
+        TEST_SKIP("python3 is not installed");
+    fixture->fake->services.cache_root =
+        arena_printf(fixture->fake->arena, "%s/cache", fixture->fake->folder);
+    const struct answer *answer =
+        run(fixture, "io.kestra.plugin.scripts.python.Script", "r1",
+            "outputFiles: ['*.whl']\n"
+            "script: |\n"
+            "  import ensurepip, venv, zipfile\n"
+            "  info = 'tiny-1.dist-info/'\n"
+            "  with zipfile.ZipFile('tiny-1-py3-none-any.whl', 'w') as wheel:\n"
+            "      wheel.writestr('tiny.py', 'word = \"here\"')\n"
+            "      wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: tiny\\n"
+            "Version: 1\\n')\n"
+            "      wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\n"
+            "Root-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+            "      wheel.writestr(info + 'RECORD', '')\n");
+    if (answer->state != STATE_SUCCESS)
+        TEST_SKIP("python3 cannot make virtual environments");
+    const char *wheel =
+        value_get_text(value_get(answer->outputs, "outputFiles"), "tiny-1-py3-none-any.whl", NULL);
+    assert_non_null(wheel);
+    static const char script[] = "script: |\n"
+                                 "  import tiny, sys\n"
+                                 "  print(tiny.word, sys.prefix)\n";
+    for (int i = 0; i < 2; i++) {
+        // The second time the package is not there any more, and not needed.
+        const char *input =
+            i == 0 ? arena_printf(fixture->scratch, "inputFiles: {tiny-1-py3-none-any.whl: '%s'}\n",
+                                  wheel)
+                   : "";
+        answer = run(fixture, "io.kestra.plugin.scripts.python.Script", i == 0 ? "r2" : "r3",
+                     arena_printf(fixture->scratch,
+                                  "packageManager: PIP\n"
+                                  "dependencies: [./tiny-1-py3-none-any.whl]\n%s%s",
+                                  input, script));
+        ASSERT_STATE(answer, STATE_SUCCESS);
+    }
+    wait_for_line(fixture, arena_printf(fixture->scratch, "INFO here %s/python/",
+                                        fixture->fake->services.cache_root));
+}
 
 static void python_scripts_run_with_their_prelude(void **state)
 {
@@ -1237,7 +1302,9 @@ static const struct CMUnitTest tests[] = {
     TEST(what_a_killed_server_left_running_is_killed_at_the_start),
     TEST(left_over_folders_are_removed_unless_the_execution_lives),
     TEST(a_runner_that_does_not_exist_fails_the_task),
+    TEST(a_runner_goes_by_all_its_names),
     TEST(python_scripts_run_with_their_prelude),
+    TEST(packages_of_python_are_installed_once),
     TEST(other_languages_run_their_script_files),
     TEST(a_call_answers_its_outputs),
     TEST(a_call_that_takes_too_long_times_out),
