@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reconciler/reconcile.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "reconciler/planner.h"
+
+/*
+ * A first sync of many flows takes memory that nothing after it needs: beyond so many changes it is
+ * given back to the system at once.
+ */
+#define TRIM_CHANGES 2000U
 
 static void planner_release(struct planner *planner)
 {
@@ -28,7 +35,10 @@ void plan_free(struct plan *plan)
     for
         VEC_EACH(arena, &plan->arenas)
     arena_free(*arena);
+    bool is_big = plan->changes.count > TRIM_CHANGES;
     arena_free(plan->arena); // the plan itself is inside
+    if (is_big)
+        (void)malloc_trim(0);
 }
 
 void plan_freep(struct plan **plan)

@@ -31,13 +31,14 @@ struct lines {
 static void add_lines(
     struct lines *lines, struct map *ids, uint32_t *next, const char *text, size_t length)
 {
-    size_t capacity = 0;
+    size_t capacity = 64;
+    lines->items = check_malloc(capacity * sizeof(*lines->items)); // an array also for no lines
     const char *end = text + length;
     for (const char *at = text; at < end;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t span = stop == NULL ? (size_t)(end - at) : (size_t)(stop + 1 - at);
         if (lines->count == capacity) {
-            capacity = capacity == 0 ? 64 : capacity * 2;
+            capacity *= 2;
             lines->items = check_realloc(lines->items, capacity * sizeof(*lines->items));
         }
         uintptr_t id = (uintptr_t)map_find_bytes(ids, at, span);
