@@ -360,7 +360,7 @@ static const struct value *parse(struct arena *arena,
                                  struct error *err)
 {
     if (length > JSON_LENGTH_MAX) {
-        (void)error_set(err, ERR_LIMIT, "JSON text of %zu bytes: at most %u", length,
+        (void)error_set(err, ERR_LIMIT, "JSON text of %zu bytes: at most %zu", length,
                         JSON_LENGTH_MAX);
         return NULL;
     }

@@ -23,7 +23,7 @@ struct value;
 #define JSON_DEPTH_MAX 512U
 
 /* Bytes of one text; callers with a smaller bound check it themselves. */
-#define JSON_LENGTH_MAX (256U * 1024U * 1024U)
+#define JSON_LENGTH_MAX ((size_t)256 * 1024 * 1024)
 
 /*
  * Parses a whole text; whitespace around the value is fine.

@@ -24,12 +24,12 @@
 #include "base/timefmt.h"
 
 #define ZONEINFO       "/usr/share/zoneinfo"
-#define FILE_BYTES_MAX (1024 * 1024) /* the largest real one has 4 KB */
+#define FILE_BYTES_MAX ((size_t)1024 * 1024) /* the largest real one has 4 KB */
 #define NAME_BYTES_MAX 64U
 #define HEADER_BYTES   44U
 #define DAY_SECONDS    86400LL
 /* Offsets of real zones lie within; the search around a local time needs a margin. */
-#define OFFSET_MAX (26 * 3600)
+#define OFFSET_MAX (26LL * 3600)
 
 struct type {
     int32_t offset;
@@ -343,7 +343,7 @@ static char *read_file(struct arena *arena, const char *path, size_t *length)
     struct stat info;
     if (fd < 0 || fstat(fd, &info) != 0)
         return NULL;
-    if (!S_ISREG(info.st_mode) || info.st_size > FILE_BYTES_MAX) {
+    if (!S_ISREG(info.st_mode) || (size_t)info.st_size > FILE_BYTES_MAX) {
         errno = S_ISDIR(info.st_mode) ? ENOENT : EFBIG;
         return NULL;
     }

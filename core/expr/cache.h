@@ -14,7 +14,7 @@ struct regex;
 
 /* Templates kept, and the bytes of their texts. */
 #define EXPR_CACHE_MAX       1000U
-#define EXPR_CACHE_BYTES_MAX (32U * 1024U * 1024U)
+#define EXPR_CACHE_BYTES_MAX ((size_t)32 * 1024 * 1024)
 #define EXPR_CACHE_REGEX_MAX 200U
 
 struct cached;

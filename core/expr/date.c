@@ -177,7 +177,7 @@ bool date_options(
         return false;
     out->tz = zone_of(call, zone_name == NULL ? call->ev->run->env->zone : zone_name->string.bytes);
     out->locale = date_locale_find(language == NULL ? NULL : language->string.bytes);
-    if (out->locale == NULL)
+    if (out->locale == NULL && language != NULL)
         (void)call_fail(call, "the language '%.40s' is not known", language->string.bytes);
     return out->tz != NULL && out->locale != NULL;
 }
@@ -229,7 +229,7 @@ static bool read_iso_week(struct call *call,
         return not_a_date(call, "the text is not a week date such as 2024-W10-4");
     struct civil fourth = { .year = year, .month = 1, .day = 4 };
     fourth = civil_of(civil_at(&fourth));
-    int64_t days = civil_days(year, 1, 4) - (fourth.weekday - 1) + (week - 1) * 7 + day - 1;
+    int64_t days = civil_days(year, 1, 4) - (fourth.weekday - 1) + (week - 1) * 7LL + day - 1;
     int32_t offset = 0;
     usec_t at = days * USEC_DAY;
     if (bytes[used] == '\0')

@@ -12,9 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-
-/* Values that are looked at when a variable may have grown too deep. */
-#define MEASURE_MAX 1000000U
+#include "core/expr/scope.h"
 
 /* ---- failures ---- */
 
@@ -77,176 +75,11 @@ bool charge(struct evaluator *ev, const struct node *node, size_t steps)
     }
     run->steps_left -= steps;
     if (arena_bytes(run->arena) > run->memory_max) {
-        (void)fail(ev, node, "the expression takes more than %u MiB of memory",
+        (void)fail(ev, node, "the expression takes more than %zu MiB of memory",
                    EXPR_MEMORY_MAX / 1024 / 1024);
         return false;
     }
     return true;
-}
-
-/* ---- scopes ---- */
-
-static bool same_name(const struct name *a, const struct name *b)
-{
-    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
-}
-
-static bool is_name(const struct name *name, const char *text)
-{
-    return name->length == strlen(text) && memcmp(name->text, text, name->length) == 0;
-}
-
-static struct variable *scope_find(const struct scope *scope, const struct name *name)
-{
-    for (size_t i = 0; i < scope->count; i++) {
-        if (same_name(&scope->variables[i].name, name))
-            return &scope->variables[i];
-    }
-    return NULL;
-}
-
-static struct variable *scope_put(struct evaluator *ev,
-                                  struct scope *scope,
-                                  const struct name *name,
-                                  const struct value *value)
-{
-    struct variable *variable = scope_find(scope, name);
-    if (variable == NULL) {
-        if (scope->count == scope->capacity) {
-            size_t capacity = scope->capacity == 0 ? 4 : scope->capacity * 2;
-            struct variable *grown = ARENA_ARRAY(ev->arena, capacity, struct variable);
-            if (scope->count > 0)
-                memcpy(grown, scope->variables, scope->count * sizeof(*grown));
-            scope->variables = grown;
-            scope->capacity = capacity;
-        }
-        variable = &scope->variables[scope->count++];
-        variable->name = *name;
-    }
-    variable->value = value;
-    variable->grown = 0;
-    return variable;
-}
-
-/* Depth of a value; `left` counts the values that may still be looked at. */
-static size_t depth_of(const struct value *value, size_t *left)
-{
-    size_t deepest = 0;
-    if (*left == 0)
-        return 0;
-    (*left)--;
-    if (value->kind == VALUE_LIST) {
-        for (size_t i = 0; i < value->list.count; i++) {
-            size_t depth = depth_of(value->list.items[i], left);
-            deepest = depth > deepest ? depth : deepest;
-        }
-        return deepest + 1;
-    }
-    if (value->kind == VALUE_MAP) {
-        for (size_t i = 0; i < value->map.count; i++) {
-            size_t depth = depth_of(value->map.members[i].value, left);
-            deepest = depth > deepest ? depth : deepest;
-        }
-        return deepest + 1;
-    }
-    return value->kind == VALUE_ENTRY ? depth_of(value->entry.value, left) + 1 : 1;
-}
-
-/*
- * Values are walked recursively in many places, so their depth must stay bounded. What an
- * expression adds in depth is at most the number of lists, maps and calls it evaluates; that sum
- * travels with variables, and only when it becomes large the value is measured.
- */
-static bool check_growth(struct evaluator *ev,
-                         const struct node *node,
-                         struct variable *variable,
-                         size_t grown)
-{
-    if (grown > EXPR_VALUE_DEPTH_MAX) {
-        size_t left = MEASURE_MAX;
-        grown = depth_of(variable->value, &left);
-        if (left == 0 || grown > EXPR_VALUE_DEPTH_MAX) {
-            (void)fail(ev, node, "'%.*s' grows too large or too deep", (int)variable->name.length,
-                       variable->name.text);
-            return false;
-        }
-    }
-    variable->grown = grown;
-    return true;
-}
-
-/* Evaluates what a variable will hold, and tells by how much it may have grown. */
-static const struct value *eval_tracked(struct evaluator *ev,
-                                        const struct node *node,
-                                        size_t *grown)
-{
-    size_t before = ev->run->grown;
-    ev->run->grown = 0;
-    const struct value *value = eval(ev, node);
-    *grown = ev->run->grown;
-    ev->run->grown = before;
-    return value;
-}
-
-static const struct value *loop_value(struct evaluator *ev, const struct loop *loop)
-{
-    struct value_builder builder = value_build(ev->arena);
-    value_put_int(&builder, "index", loop->index);
-    value_put_int(&builder, "length", loop->length);
-    value_put_bool(&builder, "first", loop->index == 0);
-    value_put_bool(&builder, "last", loop->index == loop->length - 1);
-    value_put_int(&builder, "revindex", loop->length - loop->index - 1);
-    return value_build_map(&builder);
-}
-
-/* Copies a context map without what a scope hides, and with what scopes add. */
-const struct value *eval_context(struct evaluator *ev, bool with_locals)
-{
-    const struct value *context = ev->run->env->context;
-    if (!with_locals)
-        return context == NULL ? &value_empty_map : value_force(ev->arena, context);
-    struct value_builder builder = value_build(ev->arena);
-    for (const struct scope *scope = ev->scope; scope != NULL; scope = scope->outer) {
-        for (size_t i = 0; i < scope->count; i++) {
-            const struct variable *variable = &scope->variables[i];
-            if (!value_build_has(&builder, variable->name.text, variable->name.length))
-                value_put_n(&builder, variable->name.text, variable->name.length, variable->value);
-        }
-        if (scope->is_macro)
-            return value_build_map(&builder);
-    }
-    const struct value *root = value_force(ev->arena, context);
-    for (size_t i = 0; root != NULL && i < root->map.count; i++) {
-        const struct value_member *member = &root->map.members[i];
-        if (!value_build_has(&builder, member->key, member->key_length))
-            value_put_n(&builder, member->key, member->key_length, member->value);
-    }
-    return value_build_map(&builder);
-}
-
-static const struct value *lookup(struct evaluator *ev,
-                                  const struct node *node,
-                                  const struct name *name)
-{
-    for (const struct scope *scope = ev->scope; scope != NULL; scope = scope->outer) {
-        const struct variable *variable = scope_find(scope, name);
-        if (variable != NULL) {
-            if (variable->grown > ev->run->grown)
-                ev->run->grown = variable->grown;
-            return variable->value;
-        }
-        if (scope->loop != NULL && is_name(name, "loop"))
-            return loop_value(ev, scope->loop);
-        if (scope->is_macro)
-            return undefined(ev, node, *name);
-    }
-    const struct value *value =
-        value_get_in(ev->arena, ev->run->env->context, name->text, name->length);
-    if (value != NULL)
-        return value;
-    if (is_name(name, "_context"))
-        return eval_context(ev, true);
-    return undefined(ev, node, *name);
 }
 
 /* ---- expressions ---- */
@@ -307,8 +140,8 @@ static const struct value *eval_interpolation(struct evaluator *ev, const struct
 static const struct value *eval_member(struct evaluator *ev, const struct node *node)
 {
     const struct node *object = node->member.object;
-    if (object->kind == NODE_NAME && ev->scope->loop != NULL && is_name(&object->name, "loop") &&
-        is_name(&node->member.name, "index") && scope_find(ev->scope, &object->name) == NULL)
+    if (object->kind == NODE_NAME && ev->scope->loop != NULL && name_is(&object->name, "loop") &&
+        name_is(&node->member.name, "index") && scope_find(ev->scope, &object->name) == NULL)
         return value_int(ev->arena, ev->scope->loop->index);
     const struct value *value = eval(ev, object);
     return value == NULL ? NULL : member(ev, node, value, node->member.name);
@@ -481,7 +314,7 @@ static const struct value *eval_function(struct evaluator *ev, const struct node
     if (node->call->builtin != NULL)
         return call_builtin(ev, node, NULL);
     for (size_t i = 0; i < ev->expr->macro_count; i++) {
-        if (same_name(&ev->expr->macros[i].name, &node->call->name))
+        if (names_equal(&ev->expr->macros[i].name, &node->call->name))
             return call_macro(ev, node, &ev->expr->macros[i]);
     }
     return unknown_callable(ev, node);
@@ -596,8 +429,7 @@ static const struct value *eval_ternary(struct evaluator *ev, const struct node 
     return eval(ev, is_true ? node->ternary.yes : node->ternary.no);
 }
 
-/* Notes a failure when the C stack is nearly used up. */
-static bool has_stack(struct evaluator *ev, const struct node *node)
+bool eval_has_stack(struct evaluator *ev, const struct node *node)
 {
     const char *here = __builtin_frame_address(0);
     size_t used =
@@ -616,13 +448,13 @@ const struct value *eval(struct evaluator *ev, const struct node *node)
         ev->run->steps_left = 0;
         return fail(ev, node, "the expression takes more than %u steps", EXPR_STEPS_MAX);
     }
-    if (!has_stack(ev, node))
+    if (!eval_has_stack(ev, node))
         return NULL;
     switch ((enum node_kind)node->kind) {
     case NODE_LITERAL:
         break; // handled above
     case NODE_NAME:
-        return lookup(ev, node, &node->name);
+        return scope_lookup(ev, node, &node->name);
     case NODE_MEMBER:
         return eval_member(ev, node);
     case NODE_INDEX:
@@ -651,192 +483,4 @@ const struct value *eval(struct evaluator *ev, const struct node *node)
         return ev->filtered;
     }
     return node->literal;
-}
-
-/* ---- statements ---- */
-
-bool sink_value(struct evaluator *ev, const struct node *node, const struct value *value)
-{
-    struct sink *sink = ev->sink;
-    if (value->kind == VALUE_NULL)
-        return true;
-    sink->wrote = true;
-    if (sink->form == SINK_PIECES) {
-        if (sink->count == sink->capacity) {
-            sink->capacity = sink->capacity == 0 ? 4 : sink->capacity * 2;
-            const struct value **grown =
-                ARENA_ARRAY(ev->arena, sink->capacity, const struct value *);
-            if (sink->count > 0)
-                memcpy(grown, sink->pieces, sink->count * sizeof(*grown));
-            sink->pieces = grown;
-        }
-        sink->pieces[sink->count++] = value;
-        return charge(ev, node, 1);
-    }
-    if (value->kind == VALUE_STRING) {
-        if (!text_fits(ev, node, sink->buf->length, value->string.length))
-            return false;
-        buf_add(sink->buf, value->string.bytes, value->string.length);
-        return true;
-    }
-    enum value_form form = sink->form == SINK_PRINT ? FORM_PRINT : FORM_DISPLAY;
-    return value_write_limited(sink->buf, value, form, EXPR_OUTPUT_MAX) ||
-           text_fits(ev, node, EXPR_OUTPUT_MAX, 1);
-}
-
-const struct value *eval_captured(struct evaluator *ev, const struct body *body)
-{
-    struct buf buf = { 0 };
-    struct sink *outer = ev->sink;
-    struct sink sink = { .form = SINK_DISPLAY, .buf = &buf };
-    ev->sink = &sink;
-    bool done = eval_body(ev, body);
-    ev->sink = outer;
-    if (done)
-        return text_of(ev, NULL, &buf);
-    buf_free(&buf);
-    return NULL;
-}
-
-static bool run_if(struct evaluator *ev, const struct statement *statement)
-{
-    for (size_t i = 0; i < statement->choice.count; i++) {
-        const struct branch *branch = &statement->choice.branches[i];
-        bool is_true = branch->condition == NULL;
-        if (!is_true) {
-            const struct value *condition = eval(ev, branch->condition);
-            if (condition == NULL) {
-                undefined_is_fatal(ev);
-                return false;
-            }
-            if (!truth(ev, branch->condition, condition, false, &is_true))
-                return false;
-        }
-        if (is_true)
-            return eval_body(ev, &branch->body);
-    }
-    return true;
-}
-
-static const struct value *loop_item(struct evaluator *ev, const struct value *over, size_t i)
-{
-    if (over->kind == VALUE_LIST)
-        return over->list.items[i];
-    const struct value_member *member = &over->map.members[i];
-    return value_entry(ev->arena, member->key, member->value);
-}
-
-static bool run_for(struct evaluator *ev, const struct statement *statement)
-{
-    size_t grown = 0;
-    const struct node *node = statement->loop.over;
-    const struct value *over = eval_tracked(ev, node, &grown);
-    if (over == NULL)
-        return false;
-    over = value_force(ev->arena, over);
-    if (over->kind == VALUE_NULL)
-        return true;
-    if (over->kind != VALUE_LIST && over->kind != VALUE_MAP) {
-        (void)fail(ev, node, "cannot loop over %s", value_kind_name(over));
-        return false;
-    }
-    size_t count = value_count(over);
-    if (count == 0)
-        return eval_body(ev, &statement->loop.otherwise);
-
-    struct loop loop = { .length = (int64_t)count };
-    struct scope scope = { .outer = ev->scope, .loop = &loop };
-    ev->scope = &scope;
-    bool done = true;
-    for (size_t i = 0; i < count && done; i++) {
-        loop.index = (int64_t)i;
-        struct variable *variable =
-            scope_put(ev, &scope, &statement->loop.variable, loop_item(ev, over, i));
-        variable->grown = grown;
-        done = charge(ev, node, 1) && eval_body(ev, &statement->loop.body);
-    }
-    ev->scope = scope.outer;
-    return done;
-}
-
-static bool run_set(struct evaluator *ev, const struct statement *statement)
-{
-    size_t grown = 0;
-    const struct node *node = statement->set.value;
-    const struct value *value = eval_tracked(ev, node, &grown);
-    if (value == NULL)
-        return false;
-    struct scope *scope = ev->scope;
-    while (!scope->is_root && scope_find(scope, &statement->set.variable) == NULL)
-        scope = scope->outer;
-    if (scope_find(scope, &statement->set.variable) == NULL)
-        scope = ev->scope;
-    struct variable *variable = scope_put(ev, scope, &statement->set.variable, value);
-    return check_growth(ev, node, variable, grown);
-}
-
-static bool run_block(struct evaluator *ev, const struct statement *statement)
-{
-    for (size_t i = 0; i < ev->expr->block_count; i++) {
-        if (same_name(&ev->expr->blocks[i].name, &statement->block))
-            return eval_body(ev, &ev->expr->blocks[i].body);
-    }
-    return true;
-}
-
-static bool run_filter(struct evaluator *ev, const struct statement *statement)
-{
-    const struct value *outer = ev->filtered;
-    ev->filtered = eval_captured(ev, &statement->filter.body);
-    const struct value *value = ev->filtered == NULL ? NULL : eval(ev, statement->filter.chain);
-    ev->filtered = outer;
-    return value != NULL && sink_value(ev, statement->filter.chain, value);
-}
-
-static bool run_statement(struct evaluator *ev, const struct statement *statement)
-{
-    const struct value *value = NULL;
-    switch ((enum statement_kind)statement->kind) {
-    case STATEMENT_TEXT:
-        return sink_value(ev, NULL, statement->text);
-    case STATEMENT_PRINT:
-        value = eval(ev, statement->expression);
-        return value != NULL && sink_value(ev, statement->expression, value);
-    case STATEMENT_IF:
-        return run_if(ev, statement);
-    case STATEMENT_FOR:
-        return run_for(ev, statement);
-    case STATEMENT_SET:
-        return run_set(ev, statement);
-    case STATEMENT_BLOCK:
-        return run_block(ev, statement);
-    case STATEMENT_FILTER:
-        return run_filter(ev, statement);
-    }
-    return false;
-}
-
-bool eval_body(struct evaluator *ev, const struct body *body)
-{
-    if (!has_stack(ev, NULL))
-        return false;
-    for (size_t i = 0; i < body->count; i++) {
-        if (!charge(ev, NULL, 1) || !run_statement(ev, &body->items[i]))
-            return false;
-    }
-    return true;
-}
-
-bool eval_template(struct run *run, const struct expr *expr, struct scope *outer, struct sink *sink)
-{
-    struct scope globals = { .outer = outer, .is_root = true };
-    struct evaluator ev = {
-        .run = run,
-        .arena = run->arena,
-        .expr = expr,
-        .scope = &globals,
-        .globals = &globals,
-        .sink = sink,
-    };
-    return eval_body(&ev, &expr->body);
 }

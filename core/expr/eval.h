@@ -25,15 +25,15 @@ struct buf;
 struct regex;
 
 /* Memory that one rendering may take from its arena. */
-#define EXPR_MEMORY_MAX (256U * 1024U * 1024U)
+#define EXPR_MEMORY_MAX ((size_t)256 * 1024 * 1024)
 /* C stack of one rendering; threads that render need twice as much. */
-#define EXPR_STACK_MAX (4U * 1024U * 1024U)
+#define EXPR_STACK_MAX ((size_t)4 * 1024 * 1024)
 /* Lists and maps inside one another that expressions may build; context data may add its own. */
 #define EXPR_VALUE_DEPTH_MAX 1000U
 /* Rounds of render() until nothing changes. */
 #define EXPR_RENDER_ROUNDS 100U
 /* Bytes, roughly, of a typed result that an expression has built. */
-#define EXPR_RESULT_MAX (64U * 1024U * 1024U)
+#define EXPR_RESULT_MAX ((size_t)64 * 1024 * 1024)
 /* Items of range(). */
 #define EXPR_RANGE_MAX 1000000
 
@@ -131,6 +131,11 @@ bool charge(struct evaluator *ev, const struct node *node, size_t steps);
 
 const struct value *eval(struct evaluator *ev, const struct node *node);
 
+/* Notes a failure when the C stack is nearly used up. */
+bool eval_has_stack(struct evaluator *ev, const struct node *node);
+
+/* ---- statements.c ---- */
+
 /* Runs the statements of a body. */
 bool eval_body(struct evaluator *ev, const struct body *body);
 
@@ -154,7 +159,7 @@ bool tree_fits(struct evaluator *ev,
                const struct value *value,
                size_t bytes_max);
 
-/* The root variables, as a map. */
+/* The root variables as a map, with those of the scopes around if `with_locals`; in scope.c. */
 const struct value *eval_context(struct evaluator *ev, bool with_locals);
 
 /* ---- operators.c ---- */

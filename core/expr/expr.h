@@ -38,8 +38,8 @@ enum expr_failure {
 /* Limits of one rendering; no template can hang or exhaust the process. */
 #define EXPR_STEPS_MAX   5000000U
 #define EXPR_DEPTH_MAX   1000U
-#define EXPR_OUTPUT_MAX  (16U * 1024U * 1024U)
-#define EXPR_SOURCE_MAX  (8U * 1024U * 1024U)
+#define EXPR_OUTPUT_MAX  ((size_t)16 * 1024 * 1024)
+#define EXPR_SOURCE_MAX  ((size_t)8 * 1024 * 1024)
 #define EXPR_RENDER_NEST 16U
 /* Bytes of a template that a message quotes, so that the line number still fits behind it. */
 #define EXPR_QUOTE_MAX 600

@@ -203,7 +203,9 @@ static bool parse_argument(struct parser *parser, struct argument *argument, boo
         if (is_character(&parser->ahead, '=')) {
             argument->name = parser->token.text;
             *named = true;
-            if (!advance(parser) || !advance(parser))
+            if (!advance(parser)) // the name
+                return false;
+            if (!advance(parser)) // the sign
                 return false;
         }
     }
@@ -652,7 +654,9 @@ static bool close_named(struct parser *parser)
 
 static bool same_name(const struct name *a, const struct name *b)
 {
-    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+    if (a->length != b->length)
+        return false;
+    return a->length == 0 || memcmp(a->text, b->text, a->length) == 0;
 }
 
 static bool parse_parameters(struct parser *parser, struct macro *macro)
@@ -866,7 +870,7 @@ const struct expr *parse_template(struct arena *arena,
                                   struct error *err)
 {
     if (length > EXPR_SOURCE_MAX) {
-        (void)error_set_at(err, ERR_INVALID, 1, 1, "the template is longer than %u bytes",
+        (void)error_set_at(err, ERR_INVALID, 1, 1, "the template is longer than %zu bytes",
                            EXPR_SOURCE_MAX);
         return NULL;
     }

@@ -9,7 +9,7 @@ bool text_fits(struct evaluator *ev, const struct node *node, size_t length, siz
 {
     if (more <= EXPR_OUTPUT_MAX && length <= EXPR_OUTPUT_MAX - more)
         return true;
-    (void)fail(ev, node, "a text has at most %u MiB", EXPR_OUTPUT_MAX / 1024 / 1024);
+    (void)fail(ev, node, "a text has at most %zu MiB", EXPR_OUTPUT_MAX / 1024 / 1024);
     return false;
 }
 

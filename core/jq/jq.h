@@ -23,7 +23,7 @@ struct arena;
 struct error;
 struct value;
 
-#define JQ_PROGRAM_MAX (64U * 1024U)
+#define JQ_PROGRAM_MAX ((size_t)64 * 1024)
 
 /* What a run may cost. */
 struct jq_budget {

@@ -326,14 +326,13 @@ static bool run_reverse(struct jq_call *call)
     return jq_charge(call->jq, value->list.count / 8) && give(call, value_build_list(&builder));
 }
 
-/* The list with the keys to order it by: the elements, or for each all results of the argument. */
-static bool ordered(struct jq_call *call, const struct value **items, const struct value **keys)
+/* The keys to order the input by: its elements, or for each all results of the argument. */
+static bool ordered(struct jq_call *call, const struct value **keys)
 {
     const struct value *list = call->in.value;
     struct value_builder by = value_build(call->jq->arena);
     if (list->kind != VALUE_LIST)
         return jq_fail(call->jq, "%s cannot be sorted, as it is not an array", jq_type(list));
-    *items = list;
     *keys = list;
     if (call->node->count == 0)
         return true;
@@ -350,18 +349,18 @@ static bool ordered(struct jq_call *call, const struct value **items, const stru
 
 static bool run_sort(struct jq_call *call)
 {
-    const struct value *items = NULL;
-    const struct value *keys = NULL;
-    return ordered(call, &items, &keys) && give(call, jq_sorted(call->jq, items, keys, NULL));
+    const struct value *items = call->in.value;
+    const struct value *keys = items;
+    return ordered(call, &keys) && give(call, jq_sorted(call->jq, items, keys, NULL));
 }
 
 /* Runs of equal keys: lists of their elements, or the first of each. */
 static bool grouped(struct jq_call *call, bool first_only)
 {
-    const struct value *items = NULL;
-    const struct value *keys = NULL;
+    const struct value *items = call->in.value;
+    const struct value *keys = items;
     struct value_builder groups = value_build(call->jq->arena);
-    if (!ordered(call, &items, &keys))
+    if (!ordered(call, &keys))
         return false;
     items = jq_sorted(call->jq, items, keys, &keys);
     if (items == NULL)
@@ -396,9 +395,9 @@ static bool run_unique(struct jq_call *call)
 
 static bool extreme(struct jq_call *call, bool largest)
 {
-    const struct value *items = NULL;
-    const struct value *keys = NULL;
-    if (!ordered(call, &items, &keys))
+    const struct value *items = call->in.value;
+    const struct value *keys = items;
+    if (!ordered(call, &keys))
         return false;
     size_t best = 0;
     for (size_t i = 1; i < items->list.count; i++) {

@@ -18,7 +18,7 @@
 struct buf;
 
 /* C stack that a run may use. */
-#define JQ_STACK_MAX (2U * 1024U * 1024U)
+#define JQ_STACK_MAX ((size_t)2 * 1024 * 1024)
 /* Brackets and keywords inside one another, and operators in a row. */
 #define JQ_NEST_MAX 500U
 /* Indexes of lists that assignments may create. */
@@ -28,7 +28,7 @@ struct buf;
 /* Arguments of a builtin written in C. */
 #define JQ_ARGS_MAX 3U
 /* Bytes of a text. */
-#define JQ_TEXT_MAX (16U * 1024U * 1024U)
+#define JQ_TEXT_MAX ((size_t)16 * 1024 * 1024)
 
 enum jq_kind {
     JQ_IDENTITY,

@@ -825,7 +825,7 @@ const struct jq_node *jq_parse(struct arena *arena,
         .arena = arena, .err = err, .text = text, .at = text, .end = text + length
     };
     if (length > JQ_PROGRAM_MAX) {
-        (void)error_set(err, ERR_INVALID, "a jq program has at most %u bytes", JQ_PROGRAM_MAX);
+        (void)error_set(err, ERR_INVALID, "a jq program has at most %zu bytes", JQ_PROGRAM_MAX);
         return NULL;
     }
     if (!utf8_valid(text, length)) {

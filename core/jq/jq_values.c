@@ -302,7 +302,7 @@ static const struct value *merge_maps(
         const struct value_member *m = &b->map.members[i];
         const struct value *old = deep ? value_get_n(a, m->key, m->key_length) : NULL;
         const struct value *new = m->value;
-        if (value_is_map(old) && value_is_map(new))
+        if (old != NULL && old->kind == VALUE_MAP && new->kind == VALUE_MAP)
             new = merge_maps(jq, old, new, true, depth + 1);
         if (new == NULL)
             return NULL;
