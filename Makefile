@@ -122,15 +122,32 @@ scenarios: $(BUILD)/scenarios ## Conversations with the engine (SCENARIO=part of
 .PHONY: scenarios
 -include $(BUILD)/tests/scenarios/run.d
 
-SIM_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c)))
+SIM_ALL := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c)))
+SIM_OBJ := $(filter-out $(BUILD)/tests/sim/bugs.o,$(SIM_ALL))
+# Functions that planted bugs step in front of.
+SIM_WRAPS := scope_follow scope_resolve scope_next_entry scope_run_ended event_apply \
+             task_run_touch engine_remove_run run_is_on_worker command_timer_again command_add \
+             memory_close_scope finish_forced effects_answer finish_retry_due
+SIM_BUGS := 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
 
 $(BUILD)/sim: $(SIM_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+$(BUILD)/sim_bugs: $(SIM_ALL) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(PKG_LIBS)
+
+sim-bugs: $(BUILD)/sim_bugs ## Planted bugs, each of which the simulation must find
+	$(Q)BUG=0 $(BUILD)/sim_bugs 1 200 >/dev/null
+	$(Q)for bug in $(SIM_BUGS); do \
+	  if BUG=$$bug $(BUILD)/sim_bugs 1 4000 >/dev/null 2>$(BUILD)/bug.txt; then \
+	    echo "bug $$bug was not found"; exit 1; \
+	  else echo "bug $$bug: $$(head -1 $(BUILD)/bug.txt)"; fi; done
+.PHONY: sim-bugs
+
 sim: $(BUILD)/sim ## Simulation of the engine (SEED=0 RUNS=1000 TRACE=1)
 	$(Q)TRACE=$(TRACE) $(BUILD)/sim $(or $(SEED),0) $(or $(RUNS),1000)
 .PHONY: sim
--include $(SIM_OBJ:.o=.d)
+-include $(SIM_ALL:.o=.d)
 
 format: ## Apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -193,8 +210,8 @@ sim-plants: $(BUILD)/sim_driver
 sim-sweep: $(BUILD)/sim_driver ## Each commit of a flow's life fails once in every way (FLOWS=40)
 	$(Q)$(BUILD)/sim_driver sweep $(or $(FLOWS),40)
 
-sim-short: $(BUILD)/sim $(BUILD)/sim_driver ## Both, short
-	$(Q)$(BUILD)/sim 1 1000
+sim-short: $(BUILD)/sim $(BUILD)/sim_driver sim-bugs ## Both, short, with their planted bugs
+	$(Q)$(BUILD)/sim 1 12000
 	$(Q)$(BUILD)/sim_driver plants
 	$(Q)$(BUILD)/sim_driver sweep 20
 	$(Q)$(BUILD)/sim_driver 1 2000

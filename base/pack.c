@@ -143,7 +143,7 @@ char *unpack_text(struct unpack *in, struct arena *arena)
     uint64_t number = unpack_uint(in);
     if (number == 0)
         return NULL;
-    if (number - 1 > unpack_left(in)) {
+    if (number - 1 > unpack_left(in) || memchr(in->at, '\0', (size_t)number - 1) != NULL) {
         unpack_fail(in);
         return NULL;
     }

@@ -96,11 +96,18 @@ static bool unpack_id(struct unpack *in, struct id *id)
 {
     size_t length = 0;
     const char *text = unpack_bytes(in, &length);
-    if (text == NULL || length == 0 || length > ID_LENGTH)
+    if (text == NULL || length == 0 || length > ID_LENGTH || memchr(text, '\0', length) != NULL)
         return unpack_fail(in);
     memcpy(id->text, text, length);
     id->text[length] = '\0';
     return true;
+}
+
+/* Executions are never SUBMITTED, task runs never QUEUED. */
+static void check_state(struct unpack *in, enum state state, uint32_t next)
+{
+    if (!states[state].is_terminal && next == 0)
+        unpack_fail(in);
 }
 
 /* ---- header ---- */
@@ -172,6 +179,7 @@ static void unpack_header(struct unpack *in, struct execution *execution)
     execution->paused_by_user = (flags & HEADER_PAUSED_BY_USER) != 0;
     execution->sla_violated = (flags & HEADER_SLA_VIOLATED) != 0;
     unpack_history(in, arena, &execution->state);
+    check_state(in, execution->state.current, states[execution->state.current].next);
     execution->inputs = unpack_value(in, arena);
     execution->outputs = unpack_value(in, arena);
     execution->variables = unpack_value(in, arena);
@@ -313,6 +321,7 @@ static void unpack_run(struct unpack *in, struct execution *execution, struct ta
     run->iteration = unpack_int(in);
     run->items = unpack_text(in, arena);
     unpack_history(in, arena, &run->state);
+    check_state(in, run->state.current, states[run->state.current].run_next);
     run->is_dirty = true; // so that reading attempts marks nothing
     unpack_attempts(in, execution, run);
     run->is_dirty = false;

@@ -516,6 +516,10 @@ static const char *check_causes(struct model *model,
     if (errors.runs > 0 && !has_failed && !model->was_changed && !own)
         return arena_printf(model->arena, "errors of %s ran without a failure",
                             name_of(model, scope));
+    bool errors_first = main.failed > 0 && errors.terminated < lists.errors->count;
+    if (finally.runs > 0 && errors_first && !model->was_changed && !own)
+        return arena_printf(model->arena, "finally of %s ran before its errors",
+                            name_of(model, scope));
     bool is_over = main.terminated == lists.main->count || has_failed;
     if (finally.runs > 0 && !is_over && !model->was_changed && !own)
         return arena_printf(model->arena, "finally of %s ran before its end",

@@ -431,6 +431,37 @@ static void check(struct sim *sim, bool is_operation)
     model_remember(&sim->model, sim->execution);
 }
 
+/* The work that is recorded as done was done: once, by the attempt that is credited with it. */
+static void check_work(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->execution->runs.count && !sim->has_failed; i++) {
+        const struct task_run *run = sim->execution->runs.items[i];
+        const char *by = value_get_text(run->outputs, "doneBy", NULL);
+        bool is_done = run->state.current == STATE_SUCCESS || run->state.current == STATE_WARNING;
+        bool may_fail = run->task == NULL || run->task->allow_failure || run->task->cache_enabled;
+        bool is_forced = sim->execution->state.current == run->state.current ||
+                         (run->parent != NULL && run->parent->state.current == run->state.current);
+        if (sim->model.was_changed || run->orders == 0 || !is_done)
+            continue;
+        const struct job *job = job_of(sim, run->id.text, run->orders);
+        if (job == NULL || job->executed == 0) {
+            if (!is_forced)
+                fail_run(sim, "%s is done, and nobody did it", run->task_id);
+            continue;
+        }
+        if (job->executed > 1)
+            fail_run(sim, "attempt %u of %s was done %u times", run->orders, run->task_id,
+                     job->executed);
+        else if (job->outcome == STATE_FAILED && !may_fail && !is_forced)
+            fail_run(sim, "%s is done, and its attempt failed", run->task_id);
+        else if (by != NULL && strcmp(by, run->id.text) != 0)
+            fail_run(sim, "%s has outputs of another task run", run->task_id);
+        else if (by != NULL && !may_fail && !is_forced &&
+                 value_get_int(run->outputs, "attempt", 0) != (int64_t)run->orders)
+            fail_run(sim, "%s has outputs of another attempt", run->task_id);
+    }
+}
+
 static void forget_memory(struct sim *sim)
 {
     sim->questions.count = 0;
@@ -486,6 +517,7 @@ static void deliver(struct sim *sim, struct event event, bool is_operation)
     for (size_t i = 0; i < sim->commands.all.count; i++)
         sim->continues = sim->continues || sim->commands.all.items[i].type == COMMAND_CONTINUE;
     check(sim, is_operation);
+    check_work(sim);
     for (size_t i = 0; i < sim->commands.all.count; i++) {
         if (may_crash && chance(sim, 1)) { // stored, and partly acted upon
             for (size_t k = i; k < sim->commands.all.count; k++)
@@ -946,26 +978,6 @@ static bool nudge(struct sim *sim)
     return true;
 }
 
-/* The work that is recorded as done was done. */
-static void check_work(struct sim *sim)
-{
-    for (size_t i = 0; i < sim->execution->runs.count; i++) {
-        const struct task_run *run = sim->execution->runs.items[i];
-        const char *by = value_get_text(run->outputs, "doneBy", NULL);
-        if (by == NULL || sim->model.was_changed)
-            continue;
-        uint32_t attempt = (uint32_t)value_get_int(run->outputs, "attempt", 0);
-        const struct job *job = job_of(sim, by, attempt);
-        if (job == NULL || job->executed == 0)
-            fail_run(sim, "%s has outputs of work that was not done", run->task_id);
-        else if (strcmp(by, run->id.text) != 0)
-            fail_run(sim, "%s has outputs of another task run", run->task_id);
-        else if (job->executed > 1)
-            fail_run(sim, "attempt %u of %s was done %u times", attempt, run->task_id,
-                     job->executed);
-    }
-}
-
 static void live(struct sim *sim)
 {
     enum admission admission =
@@ -991,7 +1003,6 @@ static void live(struct sim *sim)
         fail_run(sim, "stuck");
     else if (!sim->has_failed && sim->ends != 1)
         fail_run(sim, "the end was announced %u times", sim->ends);
-    check_work(sim);
 }
 
 static bool simulate(uint64_t seed)
