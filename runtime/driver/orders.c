@@ -133,6 +133,11 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
     order->phase = arena_strdup(arena, command->phase);
     if (command->plugin != NULL && has_raw(command->plugin->props))
         order->context = snapshot(driver, live, run, line_keys, arena);
+    if (run->state.current == STATE_SUBMITTED) {
+        // Stored with this commit: after a crash nobody can tell whether its work has begun.
+        run->is_handed = true;
+        task_run_touch(live->execution, run);
+    }
     orders_hold(live, run, command->attempt);
     *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
 }

@@ -14,7 +14,11 @@
 #define EXPIRED_PAGE    200U
 #define RETENTION_EVERY USEC_MIN
 
-/* Attempts that a worker had, and has no more. */
+/*
+ * Attempts that a worker had, and has no more. One that was handed over and of whose begin nothing
+ * is stored may have begun all the same: the news of it waited for a commit (may_linger()). It is
+ * lost like one that ran, so that no work is done twice under one number.
+ */
 static void lose_attempts(struct driver *driver, struct live *live)
 {
     const struct worker_iface *worker = &driver->config.worker;
@@ -22,8 +26,9 @@ static void lose_attempts(struct driver *driver, struct live *live)
     for (size_t i = 0; i < execution->runs.count; i++) {
         const struct task_run *run = execution->runs.items[i];
         uint32_t attempt = engine_attempt(run);
-        // A submitted one is ordered again by the engine; a timer polls a remote job.
-        if (attempt == 0 || run->state.current == STATE_SUBMITTED || run->wake_at != 0 ||
+        // What was not handed over is ordered by the engine; a timer polls a remote job.
+        bool is_here = run->state.current == STATE_SUBMITTED && !run->is_handed;
+        if (attempt == 0 || is_here || run->wake_at != 0 ||
             (run->seq < live->on_worker_count && live->on_worker[run->seq] != 0))
             continue;
         if (worker->has != NULL &&

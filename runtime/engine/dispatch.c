@@ -445,6 +445,7 @@ static void submit(struct engine *engine, struct task_run *run)
         return;
     }
     run->orders = order;
+    run->is_handed = false;
     engine_move(engine, run, STATE_SUBMITTED);
     task_run_touch(engine->execution, run);
     effects_forget(engine, run);

@@ -126,6 +126,7 @@ static void run_lost(struct engine *engine, const struct event *event)
         return;
     }
     run->orders++;
+    run->is_handed = false;
     engine_move(engine, run, STATE_SUBMITTED);
     engine_queue(engine, run);
 }

@@ -104,6 +104,8 @@ struct task_run {
     struct iterations *iterations; /* child executions by state (iterations.h), or NULL */
     const char *cache_key;         /* under which its outputs are remembered (taskCache), or NULL */
     uint32_t orders;               /* given to workers: number of the last attempt ordered */
+    bool is_handed;                /* SUBMITTED: that order was given away, its work may have begun;
+                                      stored before it is given (set by the driver) */
     usec_t wake_at;           /* pending timer: retry, pause end, loop interval, poll; 0 none */
     uint32_t wake_generation; /* timers of an older generation change nothing */
 

@@ -32,6 +32,7 @@ enum run_flag {
     RUN_DYNAMIC = 1 << 0,
     RUN_FORCED = 1 << 1,
     RUN_RELEASED = 1 << 2,
+    RUN_HANDED = 1 << 3,
 };
 
 static uint64_t flag(bool on, int bit)
@@ -281,7 +282,7 @@ void task_run_encode(struct buf *out, const struct task_run *run)
     pack_attempts(out, run);
     pack_value(out, run->outputs);
     pack_uint(out, flag(run->is_dynamic, RUN_DYNAMIC) | flag(run->force_execution, RUN_FORCED) |
-                       flag(run->is_released, RUN_RELEASED));
+                       flag(run->is_released, RUN_RELEASED) | flag(run->is_handed, RUN_HANDED));
     pack_text(out, run->remote_id);
     pack_value(out, run->memo);
     pack_text(out, run->cache_key);
@@ -330,6 +331,7 @@ static void unpack_run(struct unpack *in, struct execution *execution, struct ta
     run->is_dynamic = (flags & RUN_DYNAMIC) != 0;
     run->force_execution = (flags & RUN_FORCED) != 0;
     run->is_released = (flags & RUN_RELEASED) != 0;
+    run->is_handed = (flags & RUN_HANDED) != 0;
     run->remote_id = unpack_text(in, arena);
     run->memo = unpack_value(in, arena);
     run->cache_key = unpack_text(in, arena);

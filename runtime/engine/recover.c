@@ -11,7 +11,8 @@ static void recover_run(struct engine *engine, struct task_run *run)
     const struct flowable_ops *ops = run_flowable(run);
     switch (run->state.current) {
     case STATE_SUBMITTED:
-        engine_queue(engine, run); // ordered again
+        if (!run->is_handed) // else it may have begun: told as lost, or a worker has it still
+            engine_queue(engine, run);
         break;
     case STATE_RUNNING:
         if (ops != NULL && ops->recover != NULL)

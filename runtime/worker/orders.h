@@ -2,8 +2,9 @@
 /*
  * What the driver orders of the worker side, and how answers come back.
  *
- * Orders are given after the commit that made them necessary, at least once: an order for an
- * attempt (execution, run, attempt) that the worker already has is ignored. Answers are posted
+ * Orders are given after the commit that made them necessary and that says they are given. An order
+ * for an attempt (execution, run, attempt) that the worker already has is ignored; after a crash of
+ * the server no attempt is ordered again under its number, for its work may have begun. Answers are posted
  * through `struct worker_answers` from any thread; those of an attempt that was given up change
  * nothing.
  */

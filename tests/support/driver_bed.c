@@ -124,6 +124,7 @@ void driver_bed_start(struct driver_bed *bed)
         .now = bed_now,
         .now_data = bed,
         .retention = bed->retention,
+        .linger = bed->linger,
         .recover_missed = bed->recover_missed,
         .seed = 42 + bed->starts++, // else the same ids would be made again
         .parked_after = 2,

@@ -39,6 +39,7 @@ struct driver_bed {
     bool refuses;       /* the worker has no room */
     bool knows_nothing; /* the worker has lost all attempts */
     usec_t retention;
+    usec_t linger;
     enum recover_missed recover_missed;
 };
 

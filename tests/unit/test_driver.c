@@ -64,16 +64,60 @@ EACH_STORE(driver_orders_after_the_commit_and_takes_the_answer)
     assert_int_equal(bed->orders_seen, 1);
 }
 
-EACH_STORE(driver_orders_again_what_was_submitted_when_it_crashed)
+EACH_STORE(driver_never_orders_twice_under_one_number_whatever_it_heard_of_the_first)
 {
     driver_bed_deploy(bed, one_call);
     const char *id = driver_bed_create(bed, "call");
+    // The worker has the order, and may have begun; the news of that has not come.
+    assert_int_equal(driver_bed_order(bed, "a")->attempt, 1);
     driver_bed_crash(bed);
     struct order *order = driver_bed_order(bed, "a");
     assert_non_null(order);
-    assert_int_equal(order->attempt, 1);
+    assert_int_equal(order->attempt, 2);
     driver_bed_ended(bed, order, STATE_SUCCESS);
+    const struct execution *execution = driver_bed_execution(bed, id);
+    assert_int_equal(execution->runs.items[0]->attempts.count, 2);
+    assert_int_equal(execution->runs.items[0]->attempts.items[0].state, STATE_RESUBMITTED);
     assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_never_orders_twice_when_it_dies_with_the_news_of_the_begin_unstored)
+{
+    bed->linger = USEC_SEC;
+    driver_bed_crash(bed); // with the new setting
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    int64_t commits = bed->faults.commits;
+    driver_bed_began(bed, driver_bed_order(bed, "a"));
+    assert_int_equal(bed->faults.commits, commits); // it lingers
+    driver_bed_crash(bed);
+    assert_int_equal(driver_bed_order(bed, "a")->attempt, 2);
+    assert_string_equal(driver_bed_state(bed, id), "RUNNING");
+}
+
+EACH_STORE(driver_stores_the_news_of_a_begin_when_it_has_lingered)
+{
+    bed->linger = USEC_SEC;
+    driver_bed_crash(bed);
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    driver_bed_began(bed, driver_bed_order(bed, "a"));
+    assert_int_equal(driver_bed_execution(bed, id)->runs.items[0]->state.current, STATE_SUBMITTED);
+    driver_bed_advance(bed, bed->now + USEC_SEC - 1);
+    assert_int_equal(driver_bed_execution(bed, id)->runs.items[0]->state.current, STATE_SUBMITTED);
+    driver_bed_advance(bed, bed->now + 1);
+    assert_int_equal(driver_bed_execution(bed, id)->runs.items[0]->state.current, STATE_RUNNING);
+}
+
+EACH_STORE(driver_stores_what_lingers_with_the_next_commit)
+{
+    bed->linger = USEC_HOUR;
+    driver_bed_crash(bed);
+    driver_bed_deploy(bed, one_call);
+    const char *id = driver_bed_create(bed, "call");
+    driver_bed_began(bed, driver_bed_order(bed, "a"));
+    driver_bed_create(bed, "call"); // is answered after its commit, which takes the news along
+    assert_int_equal(driver_bed_execution(bed, id)->runs.items[0]->state.current, STATE_RUNNING);
 }
 
 EACH_STORE(driver_calls_an_attempt_lost_that_ran_when_it_crashed)
@@ -617,7 +661,10 @@ EACH_STORE(driver_tells_watches_once_per_commit)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_creates_and_ends_a_pure_execution_in_one_commit),
     cmocka_unit_test(driver_orders_after_the_commit_and_takes_the_answer),
-    cmocka_unit_test(driver_orders_again_what_was_submitted_when_it_crashed),
+    cmocka_unit_test(driver_never_orders_twice_under_one_number_whatever_it_heard_of_the_first),
+    cmocka_unit_test(driver_never_orders_twice_when_it_dies_with_the_news_of_the_begin_unstored),
+    cmocka_unit_test(driver_stores_the_news_of_a_begin_when_it_has_lingered),
+    cmocka_unit_test(driver_stores_what_lingers_with_the_next_commit),
     cmocka_unit_test(driver_calls_an_attempt_lost_that_ran_when_it_crashed),
     cmocka_unit_test(driver_ignores_answers_about_what_is_gone),
     cmocka_unit_test(driver_finds_a_worker_that_forgot_an_attempt),

@@ -34,6 +34,7 @@ const char *const plant_names[PLANT_COUNT] = {
     [PLANT_WORKER_SILENT] = "a worker that never answers",
     [PLANT_WORKER_LIES] = "a worker that says it has done what it has not",
     [PLANT_DRIVER_DOUBLES] = "an attempt that is ordered while another runs",
+    [PLANT_DRIVER_REPEATS] = "an attempt that is ordered again under its number",
 };
 
 void sim_fail(struct sim *sim, const char *format, ...)
@@ -147,6 +148,9 @@ static bool submit(void *data, struct order *order)
         }
         if (order->type == ORDER_RUN && sim->plant == PLANT_DRIVER_DOUBLES && sim_chance(sim, 10))
             order->attempt++; // as if the one before had been forgotten
+        if (order->type == ORDER_RUN && order->phase == NULL && order->attempt > 1 &&
+            sim->plant == PLANT_DRIVER_REPEATS && sim_chance(sim, 20))
+            order->attempt--; // as if it had not been stored that it was given away
         check_single(sim, order);
     }
     sim_trace(sim, "order %d of %s %s x%u", (int)order->type, order->task_id, order->run_id,
@@ -183,6 +187,22 @@ static void record(struct sim *sim, bool is_done, const struct job *job, enum st
     copy_id(deed->run_id, job->run_id);
     deed->attempt = job->attempt;
     deed->state = state;
+}
+
+/* No attempt begins twice under one number, whatever crashed in between and whatever was heard. */
+static void begin(struct sim *sim, struct job *job)
+{
+    job->is_started = true;
+    for (size_t i = 0; i < sim->begun.count && job->order->phase == NULL; i++) {
+        const struct deed *deed = &sim->begun.items[i];
+        if (deed->attempt == job->attempt && strcmp(deed->run_id, job->run_id) == 0)
+            sim_fail(sim, "attempt %u of %s (%s) began twice", job->attempt, job->order->task_id,
+                     job->run_id);
+    }
+    struct deed *deed = VEC_PUSH(&sim->begun);
+    copy_id(deed->execution_id, job->execution_id);
+    copy_id(deed->run_id, job->run_id);
+    deed->attempt = job->attempt;
 }
 
 static const struct value *outputs_of(struct sim *sim, const struct deed *deed)
@@ -261,9 +281,10 @@ static void step_job(struct sim *sim, size_t at)
     if (job->type == ORDER_EVALUATE) {
         evaluate(sim, at);
     } else if (job->order != NULL && job->type == ORDER_RUN && !job->is_started) {
-        job->is_started = true;
+        begin(sim, job);
         sim_trace(sim, "%s x%u starts", job->run_id, job->attempt);
-        answers.started(answers.data, job->execution_id, job->run_id, job->attempt, "w1");
+        if (sim_chance(sim, 80)) // else the news is late, or never comes: the end says as much
+            answers.started(answers.data, job->execution_id, job->run_id, job->attempt, "w1");
     } else if (!sim->is_calm && sim_chance(sim, 4)) {
         sim_trace(sim, "%s x%u is lost", job->run_id, job->attempt);
         job_drop(sim, at); // lost with its worker; the driver finds out
@@ -826,6 +847,7 @@ void sim_close(struct sim *sim)
     for (size_t i = 0; i < sim->seen.count; i++)
         VEC_FREE(&sim->seen.items[i].runs);
     VEC_FREE(&sim->jobs);
+    VEC_FREE(&sim->begun);
     VEC_FREE(&sim->done);
     VEC_FREE(&sim->answered);
     VEC_FREE(&sim->wishes);

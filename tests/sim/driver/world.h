@@ -27,6 +27,7 @@ enum plant {
     PLANT_WORKER_SILENT,  /* an answer never comes, and the worker says it is at it */
     PLANT_WORKER_LIES,    /* says that work was done which was not */
     PLANT_DRIVER_DOUBLES, /* an order is given again as the next attempt, too early */
+    PLANT_DRIVER_REPEATS, /* an order is given again under the number of one that began */
     PLANT_COUNT,
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -89,6 +90,7 @@ struct sim {
     const char *doing;
 
     VEC(struct job) jobs;
+    VEC(struct deed) begun; /* whatever anybody was told of it */
     VEC(struct deed) done;
     VEC(struct deed) answered;
     VEC(struct wish *) wishes;
