@@ -201,8 +201,8 @@ static void create_child(struct driver *driver, struct live *parent, const struc
     if (existing != NULL) {
         bool ended = existing->execution->fully_ended;
         answer_child(driver, parent, command, existing, EVENT_CHILD_CREATED, NULL);
-        if (ended)
-            answer_child(driver, parent, command, existing, EVENT_CHILD_ENDED, NULL);
+        answer_child(driver, parent, command, existing,
+                     ended ? EVENT_CHILD_ENDED : EVENT_CHILD_CHANGED, NULL);
         return;
     }
 
@@ -373,14 +373,17 @@ static void retry_as_new(struct driver *driver, struct live *live)
 
 /*
  * ForEachItem counts the states of its children. Only a parent in memory is told: one that is
- * parked counts again when the children end.
+ * parked counts again when the children end. A Loop is paused with its iterations: always told.
  */
-static void tell_of_change(struct driver *driver, struct live *child)
+static void tell_of_change(struct driver *driver, struct live *child, const struct command *command)
 {
     const char *run_id = NULL;
     const char *type = child->execution->trigger_type;
     const char *parent_id = parent_of(driver, child->execution, &run_id);
-    if (parent_id != NULL && !str_ends(type, ".Subflow") && live_find(driver, parent_id) != NULL)
+    bool pauses = child->execution->kind == KIND_LOOP &&
+                  (command->state == STATE_PAUSED || command->from == STATE_PAUSED);
+    if (parent_id != NULL && !str_ends(type, ".Subflow") &&
+        (pauses || live_find(driver, parent_id) != NULL))
         tell_parent(driver, child, EVENT_CHILD_CHANGED);
 }
 
@@ -388,7 +391,7 @@ static void state_changed(struct driver *driver, struct live *live, const struct
 {
     observers_notice(driver, live, command->state);
     if (!states[command->state].is_terminal)
-        tell_of_change(driver, live);
+        tell_of_change(driver, live, command);
 }
 
 void commands_apply(struct driver *driver, struct live *live)

@@ -116,7 +116,8 @@ enum command_type {
     COMMAND_EVALUATE, /* call effect `key` with `props` as arguments for `run` (or execution) */
     /*
      * Create a child execution with id `child_id`; it may exist already (then the rest is not
-     * looked at). Answers: CHILD_CREATED, and CHILD_ENDED when that has come; CHILD_REFUSED.
+     * looked at). Answers: CHILD_CREATED, and when it has existed before CHILD_CHANGED or
+     * CHILD_ENDED, as it is now; CHILD_REFUSED.
      */
     COMMAND_CHILD,
     /*

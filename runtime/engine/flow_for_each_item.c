@@ -309,6 +309,9 @@ static void answer(struct engine *engine, struct task_run *run, const struct eve
         fail_now(engine, run, event->message);
         return;
     }
+    if (event->type == EVENT_CHILD_CREATED &&
+        iterations_state(run->iterations, (size_t)event->iteration) != STATE_COUNT)
+        return; // asked for again: where it is now is told next
     enum state state = event->type == EVENT_CHILD_CREATED ? STATE_CREATED : event->state;
     bool is_early = event->type == EVENT_CHILD_CHANGED && states[state].is_terminal;
     if (state == STATE_RETRIED && event->type == EVENT_CHILD_ENDED)

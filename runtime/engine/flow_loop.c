@@ -476,6 +476,9 @@ static void answer(struct engine *engine, struct task_run *run, const struct eve
     enum state state = event->type == EVENT_CHILD_CREATED   ? STATE_CREATED
                        : event->type == EVENT_CHILD_REFUSED ? STATE_FAILED
                                                             : event->state;
+    if (event->type == EVENT_CHILD_CREATED &&
+        iterations_state(iterations, (size_t)event->iteration) != STATE_COUNT)
+        return; // asked for again: where it is now is told next
     bool is_early = event->type == EVENT_CHILD_CHANGED && states[state].is_terminal;
     if (state == STATE_RETRIED && event->type == EVENT_CHILD_ENDED)
         engine_put_memo(engine, run, "replaced", &value_true);

@@ -25,7 +25,9 @@ static void recover_run(struct engine *engine, struct task_run *run)
     case STATE_KILLING:
         break;
     case STATE_PAUSED:
-        if (run->wake_at != 0)
+        if (ops != NULL && ops->recover != NULL)
+            ops->recover(engine, run); // a Loop is paused with its iterations
+        else if (run->wake_at != 0)
             command_timer_again(engine, run,
                                 ops != NULL && ops->resume == NULL && ops->decide == NULL
                                     ? TIMER_LOOP

@@ -1007,9 +1007,10 @@ static void live(struct sim *sim)
 
 static bool simulate(uint64_t seed)
 {
+    struct rng mix = { .state = seed };
     struct sim sim = {
         .seed = seed,
-        .rng = { .state = seed * 0x9e3779b97f4a7c15U },
+        .rng = { .state = rng_next(&mix) }, // streams of neighbours must not overlap
         .arena = arena_new(),
         .scratch = arena_new(),
         .commands_arena = arena_new(),

@@ -375,6 +375,32 @@ EACH_STORE(driver_restarts_a_failed_child_with_its_parent)
     (void)only_child(bed);
 }
 
+EACH_STORE(driver_pauses_a_parked_loop_with_its_iteration)
+{
+    driver_bed_deploy(bed, "id: loop\n"
+                           "tasks:\n"
+                           "  - id: each\n"
+                           "    type: Loop\n"
+                           "    values: [1]\n"
+                           "    tasks:\n"
+                           "      - {id: w, type: Work}\n"
+                           "      - {id: stop, type: Pause}\n");
+    driver_bed_deploy(bed, "id: waits\ntasks:\n  - {id: p, type: Pause}\n");
+    const char *id = driver_bed_create(bed, "loop");
+    for (int i = 0; i < 3; i++) // more than stay in memory
+        (void)driver_bed_create(bed, "waits");
+    assert_string_equal(driver_bed_state(bed, id), "RUNNING");
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "PAUSED");
+    driver_bed_crash(bed);
+    assert_string_equal(driver_bed_state(bed, id), "PAUSED");
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "loop", &rows), 2);
+    assert_true(driver_bed_operate(bed, rows[1].id.text,
+                                   (struct operate_request){ .event = { .type = EVENT_RESUME } }));
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
 /* ---- operations ---- */
 
 EACH_STORE(driver_replays_an_execution_as_another)
@@ -678,6 +704,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_refuses_a_subflow_that_does_not_exist),
     cmocka_unit_test(driver_kills_children_with_their_parent),
     cmocka_unit_test(driver_restarts_a_failed_child_with_its_parent),
+    cmocka_unit_test(driver_pauses_a_parked_loop_with_its_iteration),
     cmocka_unit_test(driver_replays_an_execution_as_another),
     cmocka_unit_test(driver_says_what_an_operation_is_refused_for),
     cmocka_unit_test(driver_deletes_executions_and_gives_back_what_they_held),
