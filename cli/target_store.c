@@ -268,7 +268,7 @@ static bool running(struct target *target,
 static const void *prepare(struct target *target, struct arena *arena, const struct flow *flow)
 {
     struct flow_change *change = ARENA_NEW(arena, struct flow_change);
-    flow_change_fill(arena, flow, self_of(target)->runtime->zone, change);
+    flow_change_outline(arena, flow, self_of(target)->runtime->zone, change);
     return change;
 }
 
@@ -282,10 +282,15 @@ struct batch {
 static bool add_flow(struct batch *batch, size_t at, const struct object_change *object)
 {
     struct flow_change *change = &batch->change->flows[batch->change->flows_count++];
-    if (object->desired == NULL)
+    const struct desired_object *desired = object->desired;
+    if (desired == NULL) {
         change->is_delete = true;
-    else
-        *change = *(const struct flow_change *)object->desired->prepared;
+    } else {
+        *change = *(const struct flow_change *)desired->prepared;
+        change->source = desired->text;
+        change->source_length = desired->length;
+        change->digest = desired->digest;
+    }
     change->namespace = object->key.namespace;
     change->id = object->key.name;
     change->mode = object->live_revision == 0 ? CHANGE_NEW : CHANGE_EXISTING;

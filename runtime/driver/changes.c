@@ -467,12 +467,11 @@ static struct trigger_change trigger_change_of(struct arena *arena,
     return change;
 }
 
-void flow_change_fill(struct arena *arena,
-                      const struct flow *flow,
-                      const char *zone,
-                      struct flow_change *out)
+void flow_change_outline(struct arena *arena,
+                         const struct flow *flow,
+                         const char *zone,
+                         struct flow_change *out)
 {
-    size_t length = strlen(flow->source);
     struct trigger_change *triggers =
         ARENA_ARRAY(arena, flow->triggers_count, struct trigger_change);
     struct value_builder names = value_build(arena);
@@ -488,13 +487,22 @@ void flow_change_fill(struct arena *arena,
         triggers[i] = trigger_change_of(arena, flow, &flow->triggers[i], zone, &env);
     out->namespace = arena_strdup(arena, flow->namespace);
     out->id = arena_strdup(arena, flow->id);
-    out->source = arena_strndup(arena, flow->source, length);
-    out->source_length = length;
-    out->digest = digest_sha256_hex(arena, flow->source, length);
     out->labels = labels_json(arena, flow);
     out->description = arena_strdup(arena, flow->description);
     out->disabled = flow->disabled;
     out->concurrency_limit = flow->concurrency_limit;
     out->triggers = triggers;
     out->triggers_count = flow->triggers_count;
+}
+
+void flow_change_fill(struct arena *arena,
+                      const struct flow *flow,
+                      const char *zone,
+                      struct flow_change *out)
+{
+    size_t length = strlen(flow->source);
+    flow_change_outline(arena, flow, zone, out);
+    out->source = arena_strndup(arena, flow->source, length);
+    out->source_length = length;
+    out->digest = digest_sha256_hex(arena, flow->source, length);
 }

@@ -376,9 +376,16 @@ void driver_unwatch(struct driver *driver, struct driver_watch *watch);
 /* ---- helpers for callers ---- */
 
 /*
- * Fills a change from a parsed flow: digest, labels, triggers with their specs. zone: the server's.
- * What the change points to is owned by the arena; the flow may be released afterwards.
+ * Fills a change from a parsed flow: names, labels, triggers with their specs, but not its text and
+ * the digest of it. zone: the server's. What the change points to is owned by the arena; the flow
+ * may be released afterwards.
  */
+void flow_change_outline(struct arena *arena,
+                         const struct flow *flow,
+                         const char *zone,
+                         struct flow_change *out);
+
+/* The same, with a copy of the flow's text and its digest. */
 void flow_change_fill(struct arena *arena,
                       const struct flow *flow,
                       const char *zone,

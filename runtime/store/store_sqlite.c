@@ -44,6 +44,7 @@ enum stmt {
     STMT_HIGHEST,
     STMT_FLOW_FIND,
     STMT_FLOW_ADD,
+    STMT_FLOW_NEW,
     STMT_FLOW_SET,
     STMT_REVISION_ADD,
     STMT_REVISION_DELETE,
@@ -95,6 +96,9 @@ static const char *const statement_texts[STMT_COUNT] = {
                      " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
     [STMT_FLOW_FIND] = "SELECT key FROM flow WHERE namespace = ?1 AND id = ?2",
     [STMT_FLOW_ADD] = "INSERT INTO flow (namespace, id) VALUES (?1, ?2)",
+    [STMT_FLOW_NEW] = "INSERT INTO flow (key, revision, deleted, disabled, body, digest, labels,"
+                      " description, updated_at, actor, channel, source, commit_id, namespace, id)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     [STMT_FLOW_SET] =
         "UPDATE flow SET revision = ?2, deleted = ?3, disabled = ?4, body = ?5, digest = ?6,"
         " labels = ?7, description = ?8, updated_at = ?9, actor = ?10, channel = ?11,"
@@ -281,11 +285,12 @@ static bool find_key(
 
 /* ---- flows ---- */
 
-/* Key of a flow, which gets a row when it has none; 0 and err on failure. */
-static int64_t flow_key(struct sqlite_store *store,
-                        const char *namespace,
-                        const char *id,
-                        struct error *err)
+/* Key of a flow that has a row; 0 when it has none. False and err on failure. */
+static bool known_flow_key(struct sqlite_store *store,
+                           const char *namespace,
+                           const char *id,
+                           int64_t *key,
+                           struct error *err)
 {
     struct buf *name = &store->flow_name;
     buf_clear(name);
@@ -293,29 +298,45 @@ static int64_t flow_key(struct sqlite_store *store,
     buf_putc(name, '/'); // in no namespace
     buf_puts(name, id);
     void *known = map_find_bytes(&store->flow_keys, name->bytes, name->length);
+    *key = (int64_t)(intptr_t)known;
     if (known != NULL)
-        return (int64_t)(intptr_t)known;
-
+        return true;
     struct sql_stmt *find = statement(store, STMT_FLOW_FIND, err);
-    struct sql_stmt *add = statement(store, STMT_FLOW_ADD, err);
-    if (find == NULL || add == NULL)
-        return 0;
+    if (find == NULL)
+        return false;
     sql_bind_text(find, 1, namespace);
     sql_bind_text(find, 2, id);
     bool found = false;
+    return find_key(store, find, key, &found, err);
+}
+
+/* Of the flow that known_flow_key() was asked for last. */
+static void remember_flow_key(struct sqlite_store *store, int64_t key)
+{
+    const struct buf *name = &store->flow_name;
+    if (store->flow_keys.count >= FLOW_KEYS_MAX)
+        map_free(&store->flow_keys);
+    map_put_bytes(&store->flow_keys, name->bytes, name->length, (void *)(intptr_t)key);
+}
+
+/* Key of a flow, which gets a row when it has none; 0 and err on failure. */
+static int64_t flow_key(struct sqlite_store *store,
+                        const char *namespace,
+                        const char *id,
+                        struct error *err)
+{
     int64_t key = 0;
-    if (!find_key(store, find, &key, &found, err))
+    struct sql_stmt *add = statement(store, STMT_FLOW_ADD, err);
+    if (add == NULL || !known_flow_key(store, namespace, id, &key, err))
         return 0;
-    if (!found) {
+    if (key == 0) {
         sql_bind_text(add, 1, namespace);
         sql_bind_text(add, 2, id);
         if (!sql_run(add, err))
             return 0;
         key = sql_last_key(store->writer);
     }
-    if (store->flow_keys.count >= FLOW_KEYS_MAX)
-        map_free(&store->flow_keys);
-    map_put_bytes(&store->flow_keys, name->bytes, name->length, (void *)(intptr_t)key);
+    remember_flow_key(store, key);
     return key;
 }
 
@@ -344,17 +365,16 @@ static bool body_key(struct sqlite_store *store,
     return true;
 }
 
-static bool put_revision(struct sqlite_store *store,
-                         enum stmt which,
-                         int64_t flow,
-                         int64_t body,
-                         const struct flow_row *row,
-                         struct error *err)
+/* Binds ?1 to ?13; flow 0: its row is new and gets a key. */
+static void bind_revision(struct sql_stmt *stmt,
+                          int64_t flow,
+                          int64_t body,
+                          const struct flow_row *row)
 {
-    struct sql_stmt *stmt = statement(store, which, err);
-    if (stmt == NULL)
-        return false;
-    sql_bind_int(stmt, 1, flow);
+    if (flow == 0)
+        sql_bind_null(stmt, 1);
+    else
+        sql_bind_int(stmt, 1, flow);
     sql_bind_int(stmt, 2, row->revision);
     sql_bind_int(stmt, 3, row->deleted);
     sql_bind_int(stmt, 4, row->disabled);
@@ -364,16 +384,80 @@ static bool put_revision(struct sqlite_store *store,
     sql_bind_text(stmt, 8, row->description);
     sql_bind_int(stmt, 9, row->updated_at);
     bind_origin(stmt, 10, &row->origin);
-    return sql_run(stmt, err);
 }
 
-static bool put_flow(struct sqlite_store *store, const struct flow_row *row, struct error *err)
+static bool put_flow(struct sqlite_store *store,
+                     const struct flow_row *row,
+                     int64_t body,
+                     struct error *err)
 {
-    int64_t body = 0;
-    int64_t flow = flow_key(store, row->namespace, row->id, err);
-    return flow != 0 && body_key(store, row, &body, err) &&
-           put_revision(store, STMT_REVISION_ADD, flow, body, row, err) &&
-           put_revision(store, STMT_FLOW_SET, flow, body, row, err);
+    int64_t flow = 0;
+    if (!known_flow_key(store, row->namespace, row->id, &flow, err))
+        return false;
+    struct sql_stmt *head = statement(store, flow == 0 ? STMT_FLOW_NEW : STMT_FLOW_SET, err);
+    struct sql_stmt *revision = statement(store, STMT_REVISION_ADD, err);
+    if (head == NULL || revision == NULL)
+        return false;
+    bind_revision(head, flow, body, row);
+    if (flow == 0) {
+        sql_bind_text(head, 14, row->namespace);
+        sql_bind_text(head, 15, row->id);
+    }
+    if (!sql_run(head, err))
+        return false;
+    if (flow == 0)
+        flow = sql_last_key(store->writer);
+    remember_flow_key(store, flow);
+    bind_revision(revision, flow, body, row);
+    return sql_run(revision, err);
+}
+
+/* A flow of a commit, and where its body is. */
+struct flow_body {
+    const struct flow_row *row;
+    int64_t key;
+};
+
+static int compare_bodies(const void *a, const void *b)
+{
+    const struct flow_body *const *x = a;
+    const struct flow_body *const *y = b;
+    return strcmp((*x)->row->digest, (*y)->row->digest);
+}
+
+/*
+ * Bodies go in by digest: in the order of the flows each would touch another page of the index, and
+ * a commit of many flows would write every page of it many times.
+ */
+static bool put_bodies(struct sqlite_store *store,
+                       struct flow_body *bodies,
+                       size_t count,
+                       struct error *err)
+{
+    struct flow_body **sorted = check_calloc(count, sizeof(struct flow_body *));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &bodies[i];
+    qsort(sorted, count, sizeof(struct flow_body *), compare_bodies);
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++)
+        ok = body_key(store, sorted[i]->row, &sorted[i]->key, err);
+    free(sorted);
+    return ok;
+}
+
+static bool put_flows(struct sqlite_store *store, const struct commit *commit, struct error *err)
+{
+    size_t count = commit->flows.count;
+    if (count == 0)
+        return true;
+    struct flow_body *bodies = check_calloc(count, sizeof(struct flow_body));
+    for (size_t i = 0; i < count; i++)
+        bodies[i].row = &commit->flows.items[i];
+    bool ok = put_bodies(store, bodies, count, err);
+    for (size_t i = 0; i < count && ok; i++)
+        ok = put_flow(store, bodies[i].row, bodies[i].key, err);
+    free(bodies);
+    return ok;
 }
 
 static bool purge_flow(struct sqlite_store *store,
@@ -1062,7 +1146,8 @@ static bool put_queued(struct sqlite_store *store,
 
 static bool put_all(struct sqlite_store *store, const struct commit *commit, struct error *err)
 {
-    PUT_ALL(commit->flows, put_flow)
+    if (!put_flows(store, commit, err))
+        return false;
     if (!put_executions(store, commit, err))
         return false;
     PUT_ALL(commit->logs, add_log)
