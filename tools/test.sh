@@ -11,6 +11,15 @@ jobs=$(nproc)
 log_dir=build/test-logs
 mkdir -p "$log_dir"
 
+# show LOG: what a person needs of a failed step's log: the lines that say what failed, then its end.
+show() {
+    {
+        grep -nE -A 4 -m 20 '^\[  (ERROR|FAILED) |^FAIL|^(FAILED|ERROR) |Sanitizer: |runtime error: ' "$1"
+        echo '[the end of the log]'
+        tail -n 30 "$1"
+    } | cut -c 1-300 | sed 's/^/      /'
+}
+
 # step NAME COMMAND...: counts "N passed, N failed" or cmocka's, pytest's lines; else one per step.
 step() {
     local name=$1
@@ -52,7 +61,7 @@ step() {
             "$([ "$s" -gt 0 ] && printf ', %d skipped' "$s")" $((SECONDS - start))
     else
         printf 'FAIL  %-28s %6d failed  (%d s); the log is %s\n' "$name" "$f" $((SECONDS - start)) "$log"
-        tail -n 60 "$log" | sed 's/^/      /'
+        show "$log"
     fi
 }
 
