@@ -101,15 +101,44 @@ static void entry_free(struct driver *driver, struct scheduled *entry)
     free(entry);
 }
 
+static usec_t entry_due(const struct scheduled *entry)
+{
+    return wheel_is_set(&entry->timer) ? entry->timer.due : USEC_NEVER;
+}
+
+void triggers_find_next(struct driver *driver)
+{
+    usec_t next = USEC_NEVER;
+    for (size_t i = 0; i < driver->scheduled_count; i++) {
+        usec_t due = entry_due(driver->scheduled[i]);
+        if (due < next)
+            next = due;
+    }
+    atomic_store_explicit(&driver->next_fire, next, memory_order_relaxed);
+}
+
+/* A trigger's due time was `was` and is `is`: keeps the earliest of all, which is searched anew
+ * only where that is cheap; housekeeping does it for the rest. */
+static void fire_moved(struct driver *driver, usec_t was, usec_t is)
+{
+    usec_t next = atomic_load_explicit(&driver->next_fire, memory_order_relaxed);
+    if (is <= next)
+        atomic_store_explicit(&driver->next_fire, is, memory_order_relaxed);
+    else if (was <= next && driver->scheduled_count <= FEW)
+        triggers_find_next(driver);
+}
+
 static void entry_remove(struct driver *driver, int64_t key)
 {
     size_t at = entry_at(driver, key);
     if (at == driver->scheduled_count || driver->scheduled[at]->key != key)
         return;
+    usec_t was = entry_due(driver->scheduled[at]);
     entry_free(driver, driver->scheduled[at]);
     driver->scheduled_count--;
     memmove(driver->scheduled + at, driver->scheduled + at + 1,
             (driver->scheduled_count - at) * sizeof(*driver->scheduled));
+    fire_moved(driver, was, USEC_NEVER);
 }
 
 static char *entry_names(const char *flow_id, const char *trigger_id)
@@ -181,25 +210,14 @@ static void arm(struct driver *driver, const struct trigger_state *state)
     entry->is_plain = is_plain(state, &entry->spec->spec);
     entry->allow_concurrent = state->allow_concurrent;
     entry->revision = (int32_t)state->revision;
+    usec_t was = entry_due(entry);
     usec_t at = trigger_wake_at(state);
     if (at == USEC_NEVER)
         wheel_cancel(driver->wheel, &entry->timer);
     else
         wheel_set(driver->wheel, &entry->timer, at);
     atomic_store_explicit(&driver->count_triggers, driver->scheduled_count, memory_order_relaxed);
-    if (at < atomic_load_explicit(&driver->next_fire, memory_order_relaxed))
-        atomic_store_explicit(&driver->next_fire, at, memory_order_relaxed);
-}
-
-void triggers_find_next(struct driver *driver)
-{
-    usec_t next = USEC_NEVER;
-    for (size_t i = 0; i < driver->scheduled_count; i++) {
-        const struct scheduled *entry = driver->scheduled[i];
-        if (wheel_is_set(&entry->timer) && entry->timer.due < next)
-            next = entry->timer.due;
-    }
-    atomic_store_explicit(&driver->next_fire, next, memory_order_relaxed);
+    fire_moved(driver, was, at);
 }
 
 /* ---- states ---- */

@@ -310,6 +310,22 @@ EACH_STORE(driver_fires_many_schedules_due_at_once)
     assert_int_equal(driver_counts(bed->driver).active, 0);
 }
 
+EACH_STORE(driver_says_when_the_next_schedule_of_all_fires)
+{
+    static const char daily[] = "id: daily\n"
+                                "tasks: [{id: a, type: Log, message: x}]\n"
+                                "triggers: [{id: t, type: Schedule, cron: \"0 0 * * *\"}]\n";
+    assert_true(driver_counts(bed->driver).next_fire == USEC_NEVER);
+    driver_bed_deploy(bed, daily);
+    assert_int_equal(driver_counts(bed->driver).next_fire, bed_noon + 12 * USEC_HOUR);
+    driver_bed_deploy(bed, hourly);
+    assert_int_equal(driver_counts(bed->driver).next_fire, bed_noon + USEC_HOUR);
+    assert_true(driver_bed_delete_flow(bed, "hourly"));
+    assert_int_equal(driver_counts(bed->driver).next_fire, bed_noon + 12 * USEC_HOUR);
+    assert_true(driver_bed_delete_flow(bed, "daily"));
+    assert_true(driver_counts(bed->driver).next_fire == USEC_NEVER);
+}
+
 /* ---- polling ---- */
 
 static const char polled[] = "id: polled\n"
@@ -524,6 +540,7 @@ EACH_STORE(driver_forgets_windows_that_are_over)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(driver_says_when_the_next_schedule_of_all_fires),
     cmocka_unit_test(driver_fires_a_schedule_once_per_date),
     cmocka_unit_test(driver_catches_up_on_dates_that_passed_while_it_was_down),
     cmocka_unit_test(driver_waits_with_a_schedule_until_its_execution_has_ended),
