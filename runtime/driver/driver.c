@@ -388,8 +388,11 @@ static void notify_list(const struct list *watches, const struct execution_notic
 
 static void send_notices(struct driver *driver)
 {
-    if (driver->notices.count == 0)
+    // Who begins to watch during the commit is told of it; who begins later reads it in the store.
+    if (driver->notices.count == 0 || atomic_load(&driver->watch_count) == 0) {
+        driver->notices.count = 0;
         return;
+    }
     pthread_mutex_lock(&driver->watch_lock);
     const struct execution_notice *notice;
     for
@@ -451,8 +454,6 @@ void driver_unwatch(struct driver *driver, struct driver_watch *watch)
 
 static void note(struct driver *driver, const struct live *live)
 {
-    if (atomic_load(&driver->watch_count) == 0)
-        return;
     const struct execution *execution = live->execution;
     *VEC_PUSH(&driver->notices) = (struct execution_notice){
         .key = live->key,

@@ -233,15 +233,14 @@ void requests_remove(struct driver *driver,
         driver_answer(driver, waiting, &err);
         waiting = next;
     }
-    if (atomic_load(&driver->watch_count) > 0)
-        *VEC_PUSH(&driver->notices) = (struct execution_notice){
-            .key = row->key,
-            .execution_id = arena_strdup(arena, row->id.text),
-            .namespace = gone->row.namespace,
-            .flow_id = gone->row.flow_id,
-            .state = row->state,
-            .is_deleted = true,
-        };
+    *VEC_PUSH(&driver->notices) = (struct execution_notice){
+        .key = row->key,
+        .execution_id = arena_strdup(arena, row->id.text),
+        .namespace = gone->row.namespace,
+        .flow_id = gone->row.flow_id,
+        .state = row->state,
+        .is_deleted = true,
+    };
 }
 
 static void delete_executions(struct driver *driver, struct driver_request *request)
