@@ -659,7 +659,7 @@ static void end_waiters(struct httpd *httpd)
         struct waiter *waiter = LIST_OWNER(httpd->waiters.next, struct waiter, link);
         struct httpd_stream *stream = waiter->stream;
         if (stream != NULL)
-            stream_ref(stream);
+            httpd_stream_ref(stream);
         list_remove(&waiter->link);
         // The owner may answer at this moment, which ends its reference: the claim comes first.
         struct request *request =
@@ -668,7 +668,7 @@ static void end_waiters(struct httpd *httpd)
         (void)pthread_mutex_unlock(&httpd->lock);
         if (stream != NULL) {
             stream_lose(stream);
-            stream_unref(stream);
+            httpd_stream_unref(stream);
         } else if (is_ours) {
             refuse_waiting(request);
         }

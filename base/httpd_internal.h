@@ -123,7 +123,7 @@ struct httpd_stream *stream_new_gone(size_t queue_max);
 /* The client has left: wakes whoever writes, and has libmicrohttpd close the connection. */
 void stream_lose(struct httpd_stream *stream);
 
-void stream_ref(struct httpd_stream *stream);
-void stream_unref(struct httpd_stream *stream);
+void httpd_stream_ref(struct httpd_stream *stream);
+void httpd_stream_unref(struct httpd_stream *stream);
 
 #endif

@@ -36,12 +36,12 @@ struct httpd_stream {
     pthread_t notifier;
 };
 
-void stream_ref(struct httpd_stream *stream)
+void httpd_stream_ref(struct httpd_stream *stream)
 {
     (void)atomic_fetch_add(&stream->references, 1);
 }
 
-void stream_unref(struct httpd_stream *stream)
+void httpd_stream_unref(struct httpd_stream *stream)
 {
     if (atomic_fetch_sub(&stream->references, 1) > 1)
         return;
@@ -113,7 +113,7 @@ static void response_freed(void *context)
         (void)pthread_cond_broadcast(&stream->changed);
     }
     (void)pthread_mutex_unlock(&stream->lock);
-    stream_unref(stream);
+    httpd_stream_unref(stream);
 }
 
 static struct httpd_stream *stream_make(size_t queue_max, int references)
@@ -272,5 +272,5 @@ void httpd_stream_close(struct httpd_stream *stream)
         (void)pthread_cond_wait(&stream->changed, &stream->lock);
     resume(stream);
     (void)pthread_mutex_unlock(&stream->lock);
-    stream_unref(stream);
+    httpd_stream_unref(stream);
 }

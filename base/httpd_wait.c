@@ -38,13 +38,13 @@ static void notify(struct httpd *httpd, struct waiter *waiter)
     if (stream == NULL && gone == NULL)
         return;
     if (stream != NULL)
-        stream_ref(stream);
+        httpd_stream_ref(stream);
     else
         httpd->notified = waiter;
     (void)pthread_mutex_unlock(&httpd->lock);
     if (stream != NULL) {
         stream_lose(stream);
-        stream_unref(stream);
+        httpd_stream_unref(stream);
     } else {
         gone(context);
     }

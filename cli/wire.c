@@ -346,6 +346,7 @@ static bool open_api(struct server *server, const struct config *config, struct 
         .users = users,
         .users_count = user.name == NULL ? 0 : 1,
         .tokens = value_count(tokens) == 0 ? NULL : texts_of(server->arena, tokens),
+        .secret_keys = secrets_names(server->services.secrets, server->arena),
         .environment_name = config_text(config, "environment"),
         .body_max = config_int(config, "limits.requestBytes"),
         .sources = current_sources,

@@ -54,7 +54,6 @@ struct api_config {
     const char *system_namespace;      /* [system] */
     const char *zone;                  /* [UTC] of the server */
     const char *version;               /* of weir */
-    const char *uuid;                  /* of this installation, for /configs */
     const struct api_user *users;      /* basic authentication */
     size_t users_count;
     const char *const *tokens;       /* bearer tokens and JWT cookies, NULL-terminated, or NULL */

@@ -330,6 +330,26 @@ static void get_follow(struct call *call)
         stream_execution(call, &row);
 }
 
+static void get_follow_dependencies(struct call *call)
+{
+    struct execution_row row;
+    struct error err = { 0 };
+    if (!call_execution(call, call->path[0], &row))
+        return;
+    struct execution *execution = execution_row_decode(&row, NULL, &err);
+    if (execution == NULL) {
+        reply_failure(call, &err);
+        return;
+    }
+    const char *label = execution_label(execution, "system.correlationId");
+    const char *correlation = arena_strdup(call->arena, label == NULL ? row.id.text : label);
+    execution_free(execution);
+    struct flow_name *flows = NULL;
+    size_t count = 0;
+    if (dependency_flows(call, row.namespace, row.flow_id, &flows, &count))
+        stream_dependencies(call, &row, correlation, flows, count);
+}
+
 static void get_graph(struct call *call)
 {
     struct execution_row row;
@@ -547,6 +567,12 @@ static const struct route_query search_query[] = {
     { 0 },
 };
 
+static const struct route_query follow_query[] = {
+    { "destinationOnly", "boolean", "Only flows that this one leads to.", false },
+    { "expandAll", "boolean", "Dependencies of dependencies too.", false },
+    { 0 },
+};
+
 const struct route execution_routes[] = {
     { "POST", "executions/{namespace}/{id}", post_execution, .flags = ROUTE_UPLOAD,
       .query = start_query, .body = "multipart/form-data", .shape = "Execution",
@@ -565,6 +591,8 @@ const struct route execution_routes[] = {
       .query = search_query, .shape = "PagedExecution", .doc = "Executions by filters." },
     { "POST", "executions/latest", post_latest, .body = "application/json",
       .doc = "The latest execution of each flow of a list." },
+    { "GET", "executions/{executionId}/follow-dependencies", get_follow_dependencies,
+      .query = follow_query, .doc = "Server-sent events: executions that belong together." },
     { "GET", "executions/{executionId}/follow", get_follow, .shape = "Execution",
       .doc = "Server-sent events with every change of an execution." },
     { "GET", "executions/{executionId}/graph", get_graph, .query = graph_query,

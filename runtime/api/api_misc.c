@@ -20,6 +20,9 @@
 /* The wire generation that is spoken (api.md 1.13). */
 #define WIRE_VERSION "1.3.25"
 
+/* Of the worker, in attempts of tasks and in triggers. */
+#define SERVICE_NAME "weir"
+
 /* ---- operational ---- */
 
 static void get_ping(struct call *call)
@@ -78,7 +81,7 @@ static void get_configs(struct call *call)
     (void)plugin_all(config->plugins, &plugins);
 
     struct value_builder map = value_build(call->arena);
-    value_put_text(&map, "uuid", config->uuid);
+    value_put_text(&map, "uuid", call->api->installation.text);
     value_put_text(&map, "version", WIRE_VERSION);
     value_put_text(&map, "weirVersion", config->version);
     value_put_text(&map, "edition", "OSS");
@@ -102,6 +105,36 @@ static void get_configs(struct call *call)
         value_put_text(&environment, "color", config->environment_color);
         value_put(&map, "environment", value_build_map(&environment));
     }
+    reply_value(call, 200, value_build_map(&map));
+}
+
+/* The one server there is, under the name that task runs and triggers give as their worker. */
+static void get_service(struct call *call)
+{
+    const struct api *api = call->api;
+    if (!str_eq(call->path[0], SERVICE_NAME) && !str_eq(call->path[0], api->installation.text)) {
+        reply_error(call, 404, "Not Found", "there is no service '%s'", call->path[0]);
+        return;
+    }
+    bool ends = atomic_load(&api->is_quiet);
+    struct value_builder server = value_build(call->arena);
+    value_put_text(&server, "id", api->installation.text);
+    value_put_text(&server, "type", "STANDALONE");
+    value_put_text(&server, "version", WIRE_VERSION);
+    value_put(&server, "props", &value_empty_map);
+    value_put(&server, "metrics", &value_empty_list);
+    struct value_builder map = value_build(call->arena);
+    value_put_text(&map, "id", call->path[0]);
+    value_put_text(&map, "type", "WORKER");
+    value_put_text(&map, "state", ends ? "TERMINATING" : "RUNNING");
+    value_put(&map, "server", value_build_map(&server));
+    put_time(&map, "createdAt", api->started_at);
+    put_time(&map, "updatedAt", clock_now());
+    value_put(&map, "events", &value_empty_list);
+    value_put(&map, "config", &value_empty_map);
+    value_put(&map, "props", &value_empty_map);
+    value_put(&map, "metrics", &value_empty_list);
+    value_put_int(&map, "seqId", 0);
     reply_value(call, 200, value_build_map(&map));
 }
 
@@ -288,6 +321,8 @@ const struct route misc_routes[] = {
       .doc = "Names of the filters of expressions." },
     { "GET", "/api/v1/pebble/functions", get_builtins, .flags = ROUTE_DIRECT, .data = "function",
       .doc = "Names of the functions of expressions." },
+    { "GET", "cluster/services/{id}", get_service, .flags = ROUTE_DIRECT,
+      .shape = "ServiceInstance", .doc = "The server, by its name or id." },
     { "GET", "usages/all", get_usages, .doc = "How much of what is used." },
     { 0 },
 };

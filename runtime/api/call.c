@@ -441,26 +441,57 @@ static void apply_defaults(struct api_config *config)
         config->heartbeat = HEARTBEAT_DEFAULT;
 }
 
-/* Credentials that were set through the API; NULL in *out when there are none. */
-static bool load_credentials(struct api *api,
-                             struct arena *arena,
-                             const struct value **out,
-                             struct error *err)
+/* A document of the API; *out is NULL when there is none. */
+static bool load_document(struct api *api,
+                          struct arena *arena,
+                          const char *collection,
+                          const char *key,
+                          const struct value **out,
+                          struct error *err)
 {
     struct store_reader *reader = readers_take(api->readers, err);
     if (reader == NULL)
         return false;
     struct document_row row;
     struct error cause = { 0 };
-    bool found = reader->ops->document_get(reader, arena, "auth", "user", &row, &cause);
+    bool found = reader->ops->document_get(reader, arena, collection, key, &row, &cause);
     readers_put(api->readers, reader);
-    if (found)
-        *out = json_parse(arena, row.body.at, row.body.length, &cause);
-    if ((found && *out != NULL) || cause.code == ERR_NOT_FOUND)
+    *out = found ? json_parse(arena, row.body.at, row.body.length, &cause) : NULL;
+    if (*out != NULL || cause.code == ERR_NOT_FOUND)
         return true;
     if (err != NULL)
         *err = cause;
     return false;
+}
+
+/* What tells this installation from others: made at the first start. */
+static bool load_installation(struct api *api, struct arena *arena, struct error *err)
+{
+    const struct value *stored = NULL;
+    if (!load_document(api, arena, "server", "installation", &stored, err))
+        return false;
+    const char *text = value_cstr(stored);
+    if (text != NULL && strlen(text) == ID_LENGTH) {
+        memcpy(api->installation.text, text, ID_LENGTH + 1);
+        return true;
+    }
+    api->installation = id_new(clock_now(), &api->rng);
+    const char *json = value_to_json(arena, value_string(arena, api->installation.text));
+    struct document_change change = {
+        .row = {
+            .collection = "server",
+            .key = "installation",
+            .at = clock_now(),
+            .body = { json, strlen(json) },
+        },
+    };
+    struct driver_request request = { .arena = arena, .type = REQUEST_CHANGE };
+    request.change = (struct change_request){
+        .origin = { .actor = "weir", .channel = "api" },
+        .documents = &change,
+        .documents_count = 1,
+    };
+    return driver_call(api->config.driver, &request, err);
 }
 
 struct api *api_new(const struct api_config *config, struct error *err)
@@ -484,7 +515,9 @@ struct api *api_new(const struct api_config *config, struct error *err)
 
     struct arena *arena = arena_new();
     const struct value *stored = NULL;
-    bool ok = load_credentials(api, arena, &stored, err);
+    // credentials that were set through the API
+    bool ok = load_document(api, arena, "auth", "user", &stored, err) &&
+              load_installation(api, arena, err);
     api->auth = auth_new(config->users, config->users_count, config->tokens, stored);
     arena_free(arena);
     if (!ok) {

@@ -53,7 +53,8 @@ struct api {
     struct streams *streams;
     struct auth *auth;
     pthread_mutex_t rng_lock;
-    struct rng rng; /* of ids */
+    struct rng rng;         /* of ids */
+    struct id installation; /* of this database, kept in it */
     usec_t started_at;
     _Atomic bool is_quiet; /* no new streams and waits */
 };
@@ -196,6 +197,7 @@ extern const struct route status_routes[];
 extern const struct route git_routes[];
 extern const struct route flow_routes[];
 extern const struct route flow_bulk_routes[];
+extern const struct route flow_report_routes[];
 extern const struct route execution_routes[];
 extern const struct route execution_operation_routes[];
 extern const struct route execution_bulk_routes[];

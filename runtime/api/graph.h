@@ -25,6 +25,21 @@ const struct value *graph_of_flow(struct arena *arena,
 /* Replies with the graph of a flow, subflows of the query expanded. */
 void reply_graph(struct call *call, const struct flow *flow, const struct execution *execution);
 
+struct flow_name {
+    const char *namespace;
+    const char *id;
+};
+
+/*
+ * The flow itself, the flows it leads to and, unless the query says destinationOnly, those that
+ * lead to it; expandAll: theirs too. On failure replies and returns false.
+ */
+bool dependency_flows(struct call *call,
+                      const char *namespace,
+                      const char *flow_id,
+                      struct flow_name **out,
+                      size_t *count);
+
 /* Replies with the flows that lead to a flow and those it leads to. flow_id NULL: namespace. */
 void reply_dependencies(struct call *call, const char *namespace, const char *flow_id);
 

@@ -255,6 +255,9 @@ enum route_result router_find(const struct router *router,
     *out = (struct route_match){ 0 };
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
+    // clients that join "http://host/" and "/api" send a path that begins "//"
+    for (; count > 1 && segments[0][0] == '\0'; count--)
+        segments++;
     enum route_result absolute = find_below(&router->absolute, method, segments, count, out);
     if (absolute == ROUTE_FOUND)
         return absolute;

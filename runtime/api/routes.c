@@ -15,6 +15,7 @@
 const struct route *const route_tables[] = {
     flow_routes,
     flow_bulk_routes,
+    flow_report_routes,
     execution_routes,
     execution_operation_routes,
     execution_bulk_routes,

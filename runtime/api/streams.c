@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams and held requests.
- *
- * A stream of an execution is drawn by its changes: the driver's notice schedules a step on the
- * pool, which reads the store and writes one event. Notices that come during a step are answered by
- * one more step, so a fast execution costs as many events as the client can take. A stream of log
- * lines is written by the threads that write the lines; a client too slow for them is closed.
+ * Life of streams, and held requests.
  *
  * Locks, in this order: streams.lock, stream.lock. The latter is taken by the driver's and the
- * log's threads, so nothing that waits happens under it. A pool thread that has set is_busy owns
- * the connection: it writes, and may wait for the client, without the lock; whoever wants to close
- * the stream meanwhile leaves that to it.
+ * log's threads, so nothing that waits happens under it.
  */
-#include "runtime/api/streams.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,13 +17,14 @@
 #include "core/value.h"
 #include "runtime/api/readers.h"
 #include "runtime/api/shapes.h"
+#include "runtime/api/streams_internal.h"
 #include "runtime/store/logstore.h"
 
 /* Written but not yet sent; beyond, a client is too slow. */
 #define STREAM_QUEUE_MAX (8U * 1024U * 1024U)
 
-/* How long the last event of a stream may wait for room. */
-#define LAST_EVENT_WAIT (10 * USEC_SEC)
+/* How long an event that must arrive may wait for room. */
+#define EVENT_WAIT (10 * USEC_SEC)
 
 /* A stream without events, and a request that waits for an execution. */
 #define QUIET_MAX USEC_HOUR
@@ -40,35 +32,6 @@
 
 /* Clients that left are noticed within this span. */
 #define TICK USEC_SEC
-
-/* Lines that arrive while the stored ones are sent. */
-#define PENDING_MAX (4U * 1024U * 1024U)
-
-/* Stored lines per read. */
-#define LOG_PAGE 1000U
-
-struct stream {
-    struct list link; /* streams.open, under streams.lock */
-    struct api *api;
-    struct streams *streams;
-    char execution_id[ID_LENGTH + 1];
-    int64_t execution;
-    struct driver_watch *watch;
-    struct log_follower *follower;
-    const struct query *query; /* of log lines */
-    _Atomic usec_t event_at;   /* last event */
-    struct arena *arena;       /* owns the query */
-
-    pthread_mutex_t lock; /* everything below */
-    unsigned refs;
-    struct httpd_stream *http; /* NULL: closed */
-    struct buf pending;        /* events of lines that came while stored ones are sent */
-    usec_t beat_at;            /* last heartbeat */
-    bool is_busy;              /* a pool thread owns the connection */
-    bool is_dirty;             /* changed since the last step began */
-    bool is_broken;            /* to be closed by the owner or the next tick */
-    bool is_finished;
-};
 
 /* A request that waits for its execution. */
 struct hold {
@@ -110,19 +73,18 @@ static const struct http_field event_headers[] = {
     { "X-Accel-Buffering", "no" },
 };
 
-static void write_event(struct buf *out, const char *id, const struct value *data)
+void stream_event(struct buf *out, const char *id, const struct value *data)
 {
     buf_printf(out, "id: %s\ndata: ", id);
     value_write_json_full(out, data);
     buf_puts(out, "\n\n");
 }
 
-/* By the owner of the connection, or under stream.lock while nobody owns it. */
-static enum httpd_write stream_send(struct stream *stream, const struct buf *event, bool waits)
+enum httpd_write stream_send(struct stream *stream, const struct buf *event, bool waits)
 {
     enum httpd_write result =
         waits ? httpd_stream_write_wait(stream->http, event->bytes, event->length,
-                                        clock_monotonic() + LAST_EVENT_WAIT)
+                                        clock_monotonic() + EVENT_WAIT)
               : httpd_stream_write(stream->http, event->bytes, event->length);
     if (result == HTTPD_WRITTEN)
         atomic_store(&stream->event_at, clock_monotonic());
@@ -131,7 +93,7 @@ static enum httpd_write stream_send(struct stream *stream, const struct buf *eve
 
 /* ---- life ---- */
 
-static void stream_unref(struct stream *stream)
+void stream_unref(struct stream *stream)
 {
     (void)pthread_mutex_lock(&stream->lock);
     bool is_last = --stream->refs == 0;
@@ -139,12 +101,13 @@ static void stream_unref(struct stream *stream)
     if (!is_last)
         return;
     (void)pthread_mutex_destroy(&stream->lock);
-    buf_free(&stream->pending);
+    if (stream->own_free != NULL)
+        stream->own_free(stream->own);
     arena_free(stream->arena);
     free(stream);
 }
 
-static void stream_ref(struct stream *stream)
+void stream_ref(struct stream *stream)
 {
     (void)pthread_mutex_lock(&stream->lock);
     stream->refs++;
@@ -175,8 +138,7 @@ static void stream_finish(struct stream *stream)
     stream_unref(stream); // that of the list
 }
 
-/* The owner gives the connection back. */
-static void stream_release(struct stream *stream, bool is_over)
+void stream_release(struct stream *stream, bool is_over)
 {
     (void)pthread_mutex_lock(&stream->lock);
     stream->is_busy = false;
@@ -186,11 +148,7 @@ static void stream_release(struct stream *stream, bool is_over)
         stream_finish(stream);
 }
 
-/*
- * Opens a stream on the connection of a call, owned by the caller, with one reference for the list
- * and one for the caller. NULL: the call was answered 503. After this the call is gone.
- */
-static struct stream *stream_open(struct call *call, const struct execution_row *row)
+struct stream *stream_open(struct call *call, const struct execution_row *row)
 {
     struct streams *streams = call->api->streams;
     (void)pthread_mutex_lock(&streams->lock);
@@ -234,39 +192,10 @@ static struct stream *stream_open(struct call *call, const struct execution_row 
     return stream;
 }
 
-/* ---- executions ---- */
-
-/* Reads the execution and writes one event; true when it was the last. */
-static bool execution_event(struct stream *stream)
-{
-    AUTO(arena_freep) struct arena *arena = arena_new();
-    struct error err = { 0 };
-    struct store_reader *reader = readers_take(stream->api->readers, &err);
-    if (reader == NULL)
-        return false; // a later change or tick tries again
-    struct execution_row row;
-    bool found = reader->ops->execution_get(reader, arena, stream->execution_id, &row, &err);
-    readers_put(stream->api->readers, reader);
-    if (!found)
-        return err.code == ERR_NOT_FOUND; // deleted meanwhile
-
-    struct buf event = { 0 };
-    bool is_ended = states[row.state].is_terminal && row.live == LIVE_ENDED;
-    buf_printf(&event, "id: %s\ndata: ", is_ended ? "end" : "progress");
-    if (!shape_execution(&event, arena, &stream->api->config, &row, NULL, &err)) {
-        buf_free(&event);
-        return true; // cannot be shown: nothing better comes later
-    }
-    buf_puts(&event, "\n\n");
-
-    // an event that finds no room is dropped: the next change brings a newer one
-    enum httpd_write result = stream_send(stream, &event, is_ended);
-    buf_free(&event);
-    return is_ended || result == HTTPD_GONE;
-}
+/* ---- steps ---- */
 
 /* On a pool thread, which owns the connection; holds a reference. */
-static void execution_step(void *context)
+static void run_steps(void *context)
 {
     struct stream *stream = context;
     bool is_over = false;
@@ -276,7 +205,7 @@ static void execution_step(void *context)
         stream->is_dirty = false;
         (void)pthread_mutex_unlock(&stream->lock);
 
-        is_over = execution_event(stream);
+        is_over = stream->step(stream);
 
         (void)pthread_mutex_lock(&stream->lock);
         again = stream->is_dirty && !is_over && !stream->is_broken;
@@ -287,19 +216,16 @@ static void execution_step(void *context)
     stream_unref(stream);
 }
 
-static void start_step(struct stream *stream)
+void stream_start(struct stream *stream)
 {
-    if (pool_submit(stream->api->answers, execution_step, stream))
+    if (pool_submit(stream->api->answers, run_steps, stream))
         return;
     stream_release(stream, true);
     stream_unref(stream);
 }
 
-/* On the driver's thread. */
-static void on_notice(void *data, const struct execution_notice *notice)
+void stream_changed(struct stream *stream)
 {
-    (void)notice;
-    struct stream *stream = data;
     (void)pthread_mutex_lock(&stream->lock);
     stream->is_dirty = true;
     bool starts = !stream->is_busy && !stream->is_broken;
@@ -308,176 +234,13 @@ static void on_notice(void *data, const struct execution_notice *notice)
         stream->refs++;
     }
     (void)pthread_mutex_unlock(&stream->lock);
-    if (starts && !pool_submit(stream->api->answers, execution_step, stream)) {
+    if (starts && !pool_submit(stream->api->answers, run_steps, stream)) {
         // the pool ends; stream_finish() would wait for this thread, so the tick does it
         (void)pthread_mutex_lock(&stream->lock);
         stream->is_busy = false;
         stream->is_broken = true;
         (void)pthread_mutex_unlock(&stream->lock);
         stream_unref(stream); // not the last: the list holds one while this watch exists
-    }
-}
-
-void stream_execution(struct call *call, const struct execution_row *row)
-{
-    struct stream *stream = stream_open(call, row);
-    if (stream == NULL)
-        return;
-    AUTO(arena_freep) struct arena *arena = arena_new_sized(512);
-    struct value_builder map = value_build(arena);
-    value_put_text(&map, "id", stream->execution_id);
-    struct buf event = { 0 };
-    write_event(&event, "start", value_build_map(&map));
-    (void)stream_send(stream, &event, false);
-    buf_free(&event);
-
-    // watched first, read then: no change is missed
-    stream->watch =
-        driver_watch(stream->api->config.driver, stream->execution_id, on_notice, stream);
-    start_step(stream);
-}
-
-/* ---- log lines ---- */
-
-static void line_event(struct buf *out, const struct log_line *line)
-{
-    AUTO(arena_freep) struct arena *arena = arena_new_sized(1024);
-    write_event(out, "progress", shape_log_line(arena, line));
-}
-
-/* On the thread that writes the line. */
-static void on_line(void *data, const struct log_line *line)
-{
-    struct stream *stream = data;
-    if (!query_matches_line(stream->query, line))
-        return;
-    struct buf event = { 0 };
-    line_event(&event, line);
-    (void)pthread_mutex_lock(&stream->lock);
-    if (stream->is_broken)
-        ;
-    else if (!stream->is_busy)
-        stream->is_broken = stream_send(stream, &event, false) != HTTPD_WRITTEN;
-    else if (stream->pending.length + event.length <= PENDING_MAX)
-        buf_add(&stream->pending, event.bytes, event.length);
-    else
-        stream->is_broken = true;
-    (void)pthread_mutex_unlock(&stream->lock);
-    buf_free(&event);
-}
-
-/* The stored lines, on a pool thread, which owns the connection. */
-struct replay {
-    struct stream *stream;
-    struct buf tail; /* events of the last lines sent */
-    bool is_gone;
-};
-
-static bool replay_line(void *data, const struct log_line *line)
-{
-    struct replay *replay = data;
-    struct buf event = { 0 };
-    line_event(&event, line);
-    replay->is_gone = stream_send(replay->stream, &event, true) != HTTPD_WRITTEN;
-    if (replay->tail.length + event.length > PENDING_MAX)
-        buf_clear(&replay->tail);
-    buf_add(&replay->tail, event.bytes, event.length);
-    buf_free(&event);
-
-    (void)pthread_mutex_lock(&replay->stream->lock);
-    replay->is_gone = replay->is_gone || replay->stream->is_broken;
-    (void)pthread_mutex_unlock(&replay->stream->lock);
-    return !replay->is_gone;
-}
-
-/* Sends the lines that came during the replay and were not part of it. */
-static bool send_pending(struct stream *stream, const struct buf *pending, const struct buf *sent)
-{
-    bool ok = true;
-    const char *end = buf_text(pending) + pending->length;
-    for (const char *at = buf_text(pending); at < end && ok;) {
-        const char *next = strstr(at, "\n\n");
-        next = next == NULL ? end : next + 2;
-        struct buf event = { 0 };
-        buf_add(&event, at, (size_t)(next - at));
-        if (strstr(buf_text(sent), buf_text(&event)) == NULL)
-            ok = stream_send(stream, &event, true) == HTTPD_WRITTEN;
-        buf_free(&event);
-        at = next;
-    }
-    return ok;
-}
-
-/* Holds a reference. */
-static void replay_step(void *context)
-{
-    struct stream *stream = context;
-    struct error err = { 0 };
-    struct replay replay = { .stream = stream };
-    struct store_reader *reader = readers_take(stream->api->readers, &err);
-    bool ok = reader != NULL && logstore_walk(stream->api->config.logs, reader, stream->execution,
-                                              stream->query, replay_line, &replay, &err);
-    readers_put(stream->api->readers, reader);
-    ok = ok && !replay.is_gone;
-
-    bool again = true;
-    while (again) {
-        (void)pthread_mutex_lock(&stream->lock);
-        struct buf pending = stream->pending;
-        stream->pending = (struct buf){ 0 };
-        again = ok && pending.length > 0 && !stream->is_broken;
-        if (!again)
-            stream->is_busy = false; // from here on lines are sent as they come
-        (void)pthread_mutex_unlock(&stream->lock);
-        if (again)
-            ok = send_pending(stream, &pending, &replay.tail);
-        buf_free(&pending);
-    }
-    buf_free(&replay.tail);
-    stream_release(stream, !ok);
-    stream_unref(stream);
-}
-
-/* A copy that lives as long as the stream. */
-static const struct query *copy_query(struct arena *arena, const struct query *query)
-{
-    struct query *copy = arena_memdup(arena, query, sizeof(*query));
-    struct filter *filters = ARENA_ARRAY(arena, query->filters_count, struct filter);
-    for (size_t i = 0; i < query->filters_count; i++) {
-        filters[i] = query->filters[i];
-        filters[i].key = arena_strdup(arena, filters[i].key);
-        const char **values = ARENA_ARRAY(arena, filters[i].values_count, const char *);
-        for (size_t j = 0; j < filters[i].values_count; j++)
-            values[j] = arena_strdup(arena, query->filters[i].values[j]);
-        filters[i].values = values;
-    }
-    copy->filters = filters;
-    return copy;
-}
-
-void stream_logs(struct call *call, const struct execution_row *row, const struct query *query)
-{
-    struct arena *arena = arena_new_sized(1024);
-    const struct query *kept = copy_query(arena, query);
-    struct stream *stream = stream_open(call, row);
-    if (stream == NULL) {
-        arena_free(arena);
-        return;
-    }
-    arena_free(stream->arena);
-    stream->arena = arena;
-    stream->query = kept;
-
-    struct buf event = { 0 };
-    write_event(&event, "start", &value_empty_map);
-    (void)stream_send(stream, &event, false);
-    buf_free(&event);
-
-    stream->follower =
-        logstore_follow(stream->api->config.logs, stream->execution_id, on_line, stream);
-    if (!pool_submit(stream->api->answers, replay_step, stream)) {
-        stream_release(stream, true);
-        stream_unref(stream);
     }
 }
 
@@ -556,7 +319,7 @@ static struct call *take_late(struct streams *streams, usec_t now)
 
 /* ---- the ticker ---- */
 
-/* Heartbeat, and the end of streams that nobody reads. Holds a reference. */
+/* Heartbeat, steps that are due, the end of streams that nobody reads. Holds a reference. */
 static void tick_stream(struct stream *stream, usec_t now)
 {
     (void)pthread_mutex_lock(&stream->lock);
@@ -570,8 +333,11 @@ static void tick_stream(struct stream *stream, usec_t now)
         }
     }
     (void)pthread_mutex_unlock(&stream->lock);
+    usec_t look_at = atomic_load(&stream->look_at);
     if (is_over)
         stream_finish(stream);
+    else if (look_at != 0 && now >= look_at)
+        stream_changed(stream);
 }
 
 /* References to all open streams; free the array, give the references back. */

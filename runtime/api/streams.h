@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "runtime/api/call.h"
 
+struct flow_name;
 struct streams;
 
 struct streams *streams_new(struct api *api, size_t streams_max, usec_t heartbeat);
@@ -26,6 +27,19 @@ void streams_free(struct streams *streams);
  * row  its present state
  */
 void stream_execution(struct call *call, const struct execution_row *row);
+
+/*
+ * Ends the call by following the executions of some flows that share a correlation: `start`,
+ * `progress` on every change of state and `end` for each, `end-all` when all have ended.
+ *
+ * row          the execution that was asked about
+ * flows        copied
+ */
+void stream_dependencies(struct call *call,
+                         const struct execution_row *row,
+                         const char *correlation,
+                         const struct flow_name *flows,
+                         size_t count);
 
 /*
  * Ends the call by following the log lines of an execution: `start`, then `progress` for each line,

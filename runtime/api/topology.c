@@ -22,11 +22,6 @@
 /* Sources that may mention a flow. */
 #define CANDIDATES_MAX 10000U
 
-struct flow_name {
-    const char *namespace;
-    const char *id;
-};
-
 struct topology {
     struct call *call;
     struct map seen; /* uid -> flow_name */
@@ -187,11 +182,15 @@ static bool add_namespace(struct topology *topology, const char *namespace, stru
     return true;
 }
 
-void reply_dependencies(struct call *call, const char *namespace, const char *flow_id)
+/* Looks at all flows; on failure replies and returns false. */
+static bool topology_build(struct topology *topology,
+                           struct call *call,
+                           const char *namespace,
+                           const char *flow_id)
 {
     if (call_reader(call) == NULL)
-        return;
-    struct topology topology = {
+        return false;
+    *topology = (struct topology){
         .call = call,
         .nodes_list = value_build(call->arena),
         .edges_list = value_build(call->arena),
@@ -201,16 +200,36 @@ void reply_dependencies(struct call *call, const char *namespace, const char *fl
     struct error err = { 0 };
     bool ok = true;
     if (flow_id != NULL)
-        (void)add_flow(&topology, namespace, flow_id);
+        (void)add_flow(topology, namespace, flow_id);
     else
-        ok = add_namespace(&topology, namespace, &err);
-    ok = ok && walk(&topology, topology.queue.count, &err);
-    map_free(&topology.seen);
-    map_free(&topology.edges);
-    if (!ok) {
+        ok = add_namespace(topology, namespace, &err);
+    ok = ok && walk(topology, topology->queue.count, &err);
+    map_free(&topology->seen);
+    map_free(&topology->edges);
+    if (!ok)
         reply_failure(call, &err);
+    return ok;
+}
+
+bool dependency_flows(struct call *call,
+                      const char *namespace,
+                      const char *flow_id,
+                      struct flow_name **out,
+                      size_t *count)
+{
+    struct topology topology;
+    if (!topology_build(&topology, call, namespace, flow_id))
+        return false;
+    *out = topology.queue.items;
+    *count = topology.queue.count;
+    return true;
+}
+
+void reply_dependencies(struct call *call, const char *namespace, const char *flow_id)
+{
+    struct topology topology;
+    if (!topology_build(&topology, call, namespace, flow_id))
         return;
-    }
     struct value_builder map = value_build(call->arena);
     value_put(&map, "nodes", value_build_list(&topology.nodes_list));
     value_put(&map, "edges", value_build_list(&topology.edges_list));

@@ -8,9 +8,16 @@
 #ifndef RUNTIME_SECRETS_SECRETS_H
 #define RUNTIME_SECRETS_SECRETS_H
 
+#include "base/vec.h"
+
 struct arena;
 struct error;
 struct secrets;
+
+/* Zero-initialised is empty; owned by the arena. */
+struct secret_names {
+    VEC(const char *) all;
+};
 
 struct secrets_ops {
     const char *name; /* "environment" */
@@ -26,6 +33,8 @@ struct secrets_ops {
                        const char *namespace,
                        const char *key,
                        struct error *err);
+    /* Adds the names that exist; NULL: the provider does not tell. */
+    void (*names)(struct secrets *secrets, struct arena *arena, struct secret_names *out);
     void (*free)(struct secrets *secrets);
 };
 
@@ -53,6 +62,9 @@ const char *secrets_get(struct secrets *const *secrets,
                         const char *namespace,
                         const char *key,
                         struct error *err);
+
+/* Names known to the providers, sorted, each once, NULL-terminated. No values. */
+const char *const *secrets_names(struct secrets *const *secrets, struct arena *arena);
 
 void secrets_free(struct secrets *secrets);
 

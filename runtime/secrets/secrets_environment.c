@@ -54,6 +54,17 @@ static const char *environment_get(struct secrets *secrets,
     return value;
 }
 
+static void environment_names(struct secrets *secrets,
+                              struct arena *arena,
+                              struct secret_names *out)
+{
+    const struct environment *self = (struct environment *)secrets;
+    size_t at = 0;
+    const struct map_slot *slot;
+    while ((slot = map_next(&self->values, &at)) != NULL)
+        *VEC_PUSH_ARENA(arena, &out->all) = arena_strdup(arena, slot->key);
+}
+
 static void environment_free(struct secrets *secrets)
 {
     struct environment *self = (struct environment *)secrets;
@@ -65,6 +76,7 @@ static void environment_free(struct secrets *secrets)
 static const struct secrets_ops environment_ops = {
     .name = "environment",
     .get = environment_get,
+    .names = environment_names,
     .free = environment_free,
 };
 

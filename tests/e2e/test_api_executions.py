@@ -258,6 +258,48 @@ def test_following_sends_start_progress_and_end(weir):
     assert weir.api("GET", "executions/0000000000000000000000/follow").status_code == 404
 
 
+def follow_dependencies(weir, execution_id):
+    url = f"{weir.url}/api/v1/main/executions/{execution_id}/follow-dependencies"
+    with requests.get(url, params={"expandAll": "true"}, stream=True, timeout=60) as answer:
+        return [(event, data.get("flowId")) for event, data in events_of(answer)]
+
+
+def test_executions_that_belong_together_are_followed_to_the_last(weir):
+    weir.create_flow(GREET.replace("id: greet", "id: called").replace("type: STRING\n  - id: age",
+                                                                      "type: STRING\n    defaults: you\n  - id: age"))
+    weir.create_flow("""id: calling
+namespace: company.team
+tasks:
+  - id: call
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: company.team
+    flowId: called
+    wait: true
+""")
+    weir.create_flow("""id: hearing
+namespace: company.team
+triggers:
+  - id: heard
+    type: io.kestra.plugin.core.trigger.Flow
+    conditions:
+      - type: io.kestra.plugin.core.condition.ExecutionFlow
+        namespace: company.team
+        flowId: called
+tasks:
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: heard
+""")
+    # many, since what is missed is missed only when the last commit falls between watching and reading
+    for _ in range(10):
+        made = weir.execute(NAMESPACE, "calling", wait=True)
+        events = follow_dependencies(weir, made["id"])
+        assert events[-1][0] == "end-all"
+        for name in ("calling", "called", "hearing"):
+            assert ("start", name) in events and ("end", name) in events
+    assert weir.api("GET", "executions/none/follow-dependencies").status_code == 404
+
+
 def test_logs_are_listed_filtered_and_downloaded(weir):
     done = weir.execute(NAMESPACE, "greet", {"name": "Log"}, wait=True)
     lines = weir.logs(done["id"])

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 import requests
 
-from conftest import Weir
+from conftest import Weir, eventually
 
 NAMESPACE = "company.team"
 
@@ -238,3 +238,25 @@ def test_dependencies_show_callers_and_called(weir):
     assert weir.get("flows/dep/called/dependencies", params={"destinationOnly": "true"})["edges"] == []
     warned = post(weir, call.replace("flowId: called", "flowId: missing"), "flows/validate").json()
     assert any("missing" in w for w in warned[0]["warnings"])
+
+
+def test_types_under_former_names_are_reported(weir):
+    old = flow("old", namespace="dated").replace("io.kestra.plugin.core.log.Log", "io.kestra.core.tasks.log.Log")
+    assert post(weir, old).status_code == 200
+    assert weir.get("flows/deprecated", params={"namespace": "dated"}) == [
+        {"namespace": "dated", "flowId": "old", "revision": 1, "deprecatedTasks": [
+            {"taskId": "say", "taskType": "io.kestra.core.tasks.log.Log",
+             "replacement": "io.kestra.plugin.core.log.Log"}]}]
+
+
+def test_slots_in_use_are_listed_and_follow_the_executions(weir):
+    held = ("id: held\nnamespace: slots\nconcurrency:\n  limit: 1\ntasks:\n"
+            "  - id: wait\n    type: io.kestra.plugin.core.flow.Pause\n")
+    assert post(weir, held).status_code == 200
+    weir.execute("slots", "held")
+    row = {"tenantId": "main", "namespace": "slots", "flowId": "held", "running": 1}
+    eventually(lambda: weir.get("concurrency-limit/search") == {"results": [row], "total": 1}, "one slot is held")
+    assert weir.api("PUT", "concurrency-limit/slots/held", json=row).json() == row
+    refused = weir.api("PUT", "concurrency-limit/slots/held", json={**row, "running": 0})
+    assert refused.status_code == 422 and "cannot be set" in refused.json()["message"]
+    assert weir.api("PUT", "concurrency-limit/slots/none", json=row).status_code == 404

@@ -27,7 +27,8 @@ tasks:
 
 @pytest.fixture(scope="module")
 def weir(tmp_path_factory):
-    server = Weir(tmp_path_factory.mktemp("misc") / "data").start()
+    server = Weir(tmp_path_factory.mktemp("misc") / "data",
+                  env={"SECRET_TOKEN": "dG9rZW4=", "SECRET_WORD": "d29yZA=="}).start()
     server.create_flow(SCHEDULED)
     yield server
     server.kill()
@@ -226,6 +227,30 @@ def test_operational_paths_need_no_tenant(weir):
     description = requests.get(weir.url + "/api/v1/openapi", timeout=30).json()
     assert "/api/v1/{tenant}/flows/{namespace}/{id}" in description["paths"]
     assert requests.head(weir.url + "/ping", timeout=10).status_code == 200
+
+
+def test_the_installation_keeps_its_id_and_answers_as_a_service(weir_at):
+    server = weir_at("kept")
+    uuid = requests.get(server.url + "/api/v1/configs", timeout=10).json()["uuid"]
+    server.stop()
+    server.start()
+    assert requests.get(server.url + "/api/v1/configs", timeout=10).json()["uuid"] == uuid
+    service = server.get("cluster/services/weir")
+    assert service["server"]["id"] == uuid and service["state"] == "RUNNING"
+    assert server.api("GET", "cluster/services/other").status_code == 404
+
+
+def test_a_path_may_begin_with_two_slashes(weir):
+    answer = requests.get(f"{weir.url}//api/v1/main/namespaces/company", timeout=10)
+    assert answer.json() == {"id": "company", "deleted": False}
+
+
+def test_secrets_are_listed_by_name_without_values(weir):
+    listed = weir.get("secrets")
+    assert listed == {"readOnly": True, "results": [{"key": "TOKEN"}, {"key": "WORD"}], "total": 2}
+    assert weir.get("secrets", params={"size": 1, "page": 2})["results"] == [{"key": "WORD"}]
+    assert weir.get(f"namespaces/{NAMESPACE}/secrets", params={"filters[q][EQUALS]": "tok"})["total"] == 1
+    assert weir.get(f"namespaces/{NAMESPACE}/inherited-secrets") == {NAMESPACE: ["TOKEN", "WORD"]}
 
 
 def test_plugins_are_described(weir):

@@ -29,6 +29,11 @@ static void environment_secrets_are_base64_in_any_layout(void **state)
     assert_int_equal(err.code, ERR_INVALID);
     assert_null(strstr(err.text, "%%%"));
     assert_null(secrets_get(all, arena, "a.b", "PATH", &err));
+    const char *const *names = secrets_names(all, arena);
+    static const char *const expected[] = { "BAD", "EMPTY", "NEW_LINE", "PLAIN" };
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        assert_string_equal(names[i], expected[i]);
+    assert_null(names[4]);
     secrets_free(all[0]);
     arena_free(arena);
 }
