@@ -118,6 +118,14 @@ size_t arena_bytes(const struct arena *arena)
     return arena->asked;
 }
 
+size_t arena_held(const struct arena *arena)
+{
+    size_t bytes = sizeof(*arena);
+    for (const struct chunk *chunk = arena->current; chunk != NULL; chunk = chunk->previous)
+        bytes += sizeof(*chunk) + chunk->size;
+    return bytes;
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     return memset(take(arena, size, alignof(max_align_t)), 0, size);

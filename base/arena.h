@@ -37,6 +37,8 @@ void arena_rewind(struct arena *arena, struct arena_mark mark);
 
 /* Bytes asked for so far (not counting chunk overhead); for limits and metrics. */
 size_t arena_bytes(const struct arena *arena);
+/* Bytes it holds, used or not, with the overhead of its chunks; for caches that have a budget. */
+size_t arena_held(const struct arena *arena);
 
 /* Zeroed memory aligned for any type; size 0 gives a valid pointer. */
 void *arena_alloc(struct arena *arena, size_t size);

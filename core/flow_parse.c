@@ -12,8 +12,13 @@
 #include "core/words.h"
 #include "core/yaml.h"
 
-/* First chunk of a flow's arena: a small flow with its source fits. */
-#define ARENA_BYTES 16000U
+/*
+ * First chunk of a flow's arena, by the length of its text: a flow takes eight times that, small
+ * ones up to twelve. Flows are kept by the thousand, so what they do not need counts.
+ */
+#define ARENA_BYTES_MIN    1024U
+#define ARENA_PER_BYTE     12U
+#define ARENA_LENGTH_LARGE (64U * 1024U)
 
 static const struct yaml_limits flow_limits = {
     .bytes_max = FLOW_BYTES_MAX,
@@ -263,7 +268,8 @@ struct flow *flow_parse(const struct plugin_set *plugins,
         findings->file = arena_strdup(findings->arena, options->file);
     size_t errors_before = findings->errors;
 
-    struct arena *arena = arena_new_sized(length < ARENA_BYTES ? ARENA_BYTES : length);
+    struct arena *arena = arena_new_sized(
+        length < ARENA_LENGTH_LARGE ? ARENA_BYTES_MIN + ARENA_PER_BYTE * length : length);
     struct flow *flow = ARENA_NEW(arena, struct flow);
     atomic_init(&flow->refs, 1);
     flow->arena = arena;

@@ -21,8 +21,9 @@ struct cached {
 
 struct expr_cache {
     struct map templates; /* text → struct cached */
-    size_t bytes;
-    struct map regexes; /* pattern → struct regex */
+    size_t bytes;         /* of the texts */
+    size_t held;          /* by what was made of them */
+    struct map regexes;   /* pattern → struct regex */
 };
 
 struct expr_cache *expr_cache_new(void)
@@ -34,6 +35,16 @@ static void cached_free(struct cached *cached)
 {
     arena_free(cached->arena);
     free(cached);
+}
+
+static size_t cached_held(const struct cached *cached)
+{
+    return sizeof(*cached) + arena_held(cached->arena);
+}
+
+size_t expr_cache_held(const struct expr_cache *cache)
+{
+    return cache == NULL ? 0 : cache->bytes + cache->held;
 }
 
 static void clear_regexes(struct expr_cache *cache)
@@ -67,6 +78,7 @@ static void make_room(struct expr_cache *cache)
 {
     struct map kept = { 0 };
     size_t bytes = 0;
+    size_t held = 0;
     size_t at = 0;
     struct map_slot *slot;
     while ((slot = map_next(&cache->templates, &at)) != NULL) {
@@ -79,11 +91,13 @@ static void make_room(struct expr_cache *cache)
             continue;
         }
         bytes += slot->key_length;
+        held += cached_held(cached);
         (void)map_put_bytes(&kept, slot->key, slot->key_length, cached);
     }
     map_free(&cache->templates);
     cache->templates = kept;
     cache->bytes = bytes;
+    cache->held = held;
 }
 
 struct cached *cache_template(struct expr_cache *cache,
@@ -107,6 +121,7 @@ struct cached *cache_template(struct expr_cache *cache,
         cached->expr = expr;
         (void)map_put_bytes(&cache->templates, text, length, cached);
         cache->bytes += length;
+        cache->held += cached_held(cached);
     }
     cached->users++;
     cached->is_recent = true;

@@ -94,6 +94,8 @@ const struct expr *expr_compile(struct arena *arena,
 /* A cache of compiled templates keyed by their text; one thread at a time. */
 struct expr_cache *expr_cache_new(void);
 void expr_cache_free(struct expr_cache *cache);
+/* Bytes that its templates take; NULL takes none. */
+size_t expr_cache_held(const struct expr_cache *cache);
 
 /*
  * Renders a text (expressions.md 3.1): the result is a string owned by the arena, "" when nothing

@@ -364,20 +364,13 @@ static bool check_each(struct driver *driver,
     return true;
 }
 
-/* One read transaction for all: one per flow took as long as the reading itself. */
+/* One read transaction for all. */
 static bool check_all(struct driver *driver,
                       struct change_request *change,
                       struct flow_plan *plans,
                       struct error *err)
 {
-    struct store_reader *reader = driver->reader;
-    if (change->flows_count < 2)
-        return check_each(driver, change, plans, err);
-    if (!reader->ops->begin(reader, err))
-        return false;
-    bool ok = check_each(driver, change, plans, err);
-    reader->ops->end(reader);
-    return ok;
+    return driver_read(driver, err) && check_each(driver, change, plans, err);
 }
 
 static void write_all(struct driver *driver,

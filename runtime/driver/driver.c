@@ -47,6 +47,22 @@ static void register_metrics(void)
     metric_register(metrics, COUNT_OF(metrics));
 }
 
+/* ---- reading ---- */
+
+bool driver_read(struct driver *driver, struct error *err)
+{
+    if (!driver->reads)
+        driver->reads = driver->reader->ops->begin(driver->reader, err);
+    return driver->reads;
+}
+
+static void read_no_more(struct driver *driver)
+{
+    if (driver->reads)
+        driver->reader->ops->end(driver->reader);
+    driver->reads = false;
+}
+
 /* ---- events ---- */
 
 static struct pending *pending_new(struct live *live, const struct event *event)
@@ -626,6 +642,7 @@ static bool try_commit(struct driver *driver)
 static void finish_turn(struct driver *driver)
 {
     driver->lingers_until = 0;
+    read_no_more(driver);
     collect(driver);
     if (!commit_is_empty(&driver->commit)) {
         driver->commit.number = ++driver->numbers.commit;
@@ -769,6 +786,7 @@ static bool take_turn(struct driver *driver, void **items, size_t count)
         orders_retry(driver);
     if (ok && did && !lingers(driver))
         finish_turn(driver);
+    read_no_more(driver);
     return did;
 }
 
@@ -1097,6 +1115,7 @@ struct driver *driver_new(const struct driver_config *config, struct error *err)
     bool ok = driver->reader != NULL &&
               config->store->ops->numbers(config->store, &driver->numbers, err) &&
               slots_load(driver, err) && triggers_load(driver, err) && recover_active(driver, err);
+    read_no_more(driver);
     if (!ok) {
         driver_free(driver);
         return NULL;

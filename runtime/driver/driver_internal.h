@@ -156,6 +156,7 @@ struct flow_entry {
     char *short_name;  /* "namespace/id" */
     struct flow *flow; /* NULL: it cannot be parsed */
     char *mistake;     /* why */
+    size_t bytes;      /* as counted in driver->flows_bytes */
 };
 
 /* A flow by name, on the heap. */
@@ -207,6 +208,7 @@ enum driver_state { DRIVER_RUNS, DRIVER_STOPS, DRIVER_BROKEN };
 struct driver {
     struct driver_config config;
     struct store_reader *reader;
+    bool reads; /* a read transaction is open, see driver_read() */
     struct queue *inbox;
     struct rng rng;
     usec_t now; /* of this turn */
@@ -249,7 +251,8 @@ struct driver {
     struct map windows_open;      /* name -> struct window_state as this turn has left it */
     struct map flows;             /* name -> struct flow_entry */
     struct list flow_order;
-    struct map latest; /* "namespace/id" -> struct flow_entry */
+    size_t flows_bytes; /* that the entries of `flows` hold */
+    struct map latest;  /* "namespace/id" -> struct flow_entry */
 
     struct expr_host host; /* of create_env() */
     const struct value *host_context;
@@ -290,6 +293,13 @@ struct driver {
 };
 
 /* ---- driver.c ---- */
+
+/*
+ * Lets all reads of this turn see the store in one transaction, as nobody but this thread changes
+ * it meanwhile: beginning one takes as long as looking up a flow. Ends with the turn, before its
+ * commit.
+ */
+bool driver_read(struct driver *driver, struct error *err);
 
 /* Never changes after driver_new(). */
 const struct driver_config *driver_config_of(const struct driver *driver);

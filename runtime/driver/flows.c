@@ -3,15 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "core/diag.h"
+#include "core/expr/expr.h"
 #include "core/flow.h"
 #include "runtime/driver/driver_internal.h"
 
-/* Parsed flows kept; a flow of ordinary size takes some ten kilobytes. */
-#define FLOWS_MAX 1000U
+/* Memory for parsed flows that are kept: some thousands of ordinary size, which take 4 KiB each. */
+#define FLOWS_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+/* What an entry takes beside its flow: itself, its names and its slots in two maps. */
+#define ENTRY_BYTES 512U
 
 static char *name_of(struct arena *arena, const char *namespace, const char *id)
 {
@@ -21,6 +26,7 @@ static char *name_of(struct arena *arena, const char *namespace, const char *id)
 static void entry_free(struct driver *driver, struct flow_entry *entry)
 {
     list_remove(&entry->link);
+    driver->flows_bytes -= entry->bytes;
     map_remove(&driver->flows, entry->name);
     struct flow_entry *latest = map_find(&driver->latest, entry->short_name);
     if (latest == entry)
@@ -88,6 +94,17 @@ struct flow *flow_load(const struct driver_config *config,
     return flow;
 }
 
+/* Compiled templates are added to a flow while it is used. */
+static void count_bytes(struct driver *driver, struct flow_entry *entry)
+{
+    const struct flow *flow = entry->flow;
+    size_t bytes = ENTRY_BYTES;
+    if (flow != NULL)
+        bytes += arena_held(flow->arena) + expr_cache_held(flow->cache);
+    driver->flows_bytes += bytes - entry->bytes;
+    entry->bytes = bytes;
+}
+
 static struct flow_entry *entry_make(struct driver *driver, const struct flow_row *row)
 {
     struct flow_entry *entry = check_calloc(1, sizeof(*entry));
@@ -104,8 +121,8 @@ static struct flow_entry *entry_load(struct driver *driver,
     struct flow_row row;
     struct arena *arena = arena_new();
     struct flow_entry *entry = NULL;
-    if (driver->reader->ops->flow_get(driver->reader, arena, namespace, id, revision, false, &row,
-                                      err)) {
+    if (driver_read(driver, err) && driver->reader->ops->flow_get(driver->reader, arena, namespace,
+                                                                  id, revision, false, &row, err)) {
         char *short_name = name_of(arena, namespace, id);
         char *name = arena_printf(arena, "%s/%lld", short_name, (long long)row.revision);
         entry = map_find(&driver->flows, name);
@@ -151,6 +168,7 @@ struct flow *flows_get(struct driver *driver,
         return NULL;
     list_remove(&entry->link);
     list_push(&driver->flow_order, &entry->link);
+    count_bytes(driver, entry);
     if (entry->flow == NULL)
         error_set(err, ERR_CONFLICT, "Cannot execute an invalid flow: %s", entry->mistake);
     return entry->flow;
@@ -164,7 +182,7 @@ void flows_changed(struct driver *driver, const char *namespace, const char *id)
 
 void flows_trim(struct driver *driver)
 {
-    while (driver->flows.count > FLOWS_MAX)
+    while (driver->flows_bytes > FLOWS_BYTES_MAX)
         entry_free(driver, LIST_OWNER(driver->flow_order.next, struct flow_entry, link));
 }
 

@@ -482,7 +482,12 @@ struct store *store_memory_new(void)
 {
     struct memory_store *store = check_calloc(1, sizeof(*store));
     store->base.ops = &memory_ops;
-    pthread_mutex_init(&store->lock, NULL);
+    // the thread whose reads are in one transaction may read with another reader meanwhile
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&store->lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
     store->executions.compare = compare_executions;
     store->flows.compare = compare_flows;
     store->triggers.compare = compare_triggers;

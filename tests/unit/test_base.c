@@ -26,6 +26,21 @@ static void arena_gives_zeroed_memory_after_a_reset(void **state)
     arena_free(arena);
 }
 
+static void arena_tells_what_it_holds(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new_sized(1000);
+    size_t empty = arena_held(arena);
+    assert_in_range(empty, 1000, 1200);
+    (void)arena_alloc(arena, 900);
+    assert_int_equal(arena_held(arena), empty);
+    (void)arena_alloc(arena, 100000);
+    assert_in_range(arena_held(arena), empty + 100000, empty + 101000);
+    arena_reset(arena);
+    assert_int_equal(arena_held(arena), empty);
+    arena_free(arena);
+}
+
 static void arena_rewind_returns_to_the_mark(void **state)
 {
     (void)state;
@@ -142,6 +157,7 @@ static void buf_writes_numbers_and_code_points(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(arena_gives_zeroed_memory_after_a_reset),
+    cmocka_unit_test(arena_tells_what_it_holds),
     cmocka_unit_test(arena_rewind_returns_to_the_mark),
     cmocka_unit_test(map_keeps_every_key_through_growth_and_removal),
     cmocka_unit_test(glob_matches_as_documented),
