@@ -35,6 +35,9 @@
 /* How often housekeeping of the store is looked at when there was nothing to do. */
 #define MAINTAIN_EVERY_SECONDS 1
 
+/* What a worker with so many places is given, so that none is empty while a commit is written. */
+#define ORDERS_GIVEN(places) (2 * (size_t)(places) + 32)
+
 struct server {
     struct runtime runtime; /* first */
     struct arena *arena;
@@ -272,6 +275,8 @@ static bool open_driver(struct server *server, const struct config *config, stru
         .plugin_defaults = runtime->plugin_defaults,
         .services = &server->services.base,
         .worker = worker_interface(server->worker),
+        .processes_max = ORDERS_GIVEN(config_int(config, "workers.processes")),
+        .calls_max = ORDERS_GIVEN(config_int(config, "workers.threads")),
         .zone = runtime->zone,
         .recover_missed = recover_of(config),
         .retention = config_duration(config, "retention"),

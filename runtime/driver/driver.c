@@ -20,6 +20,9 @@
 #define TURN_TIME   (10 * USEC_MSEC)
 #define LEASE       (30 * USEC_SEC)
 #define HORIZON     (60 * USEC_SEC)
+/* Enough for the worker never to wait for a commit. */
+#define PROCESSES_MAX 64
+#define CALLS_MAX     256
 
 /* Messages taken from the inbox at once. */
 #define TAKE_MAX 256U
@@ -180,7 +183,7 @@ static void handle_event(struct driver *driver, struct message *message)
         return; // deleted meanwhile
     take_logs(driver, live, message);
     if (message->is_answer)
-        orders_answered(live, &message->event);
+        orders_answered(driver, live, &message->event);
     driver_step(driver, live, &message->event);
 }
 
@@ -784,6 +787,8 @@ static bool take_turn(struct driver *driver, void **items, size_t count)
     }
     if (ok)
         orders_retry(driver);
+    if (ok && did)
+        backlog_turn(driver);
     if (ok && did && !lingers(driver))
         finish_turn(driver);
     read_no_more(driver);
@@ -1084,6 +1089,10 @@ static void set_defaults(struct driver_config *config)
         config->seed = rng_seed();
     if (config->name == NULL)
         config->name = "weir";
+    if (config->processes_max == 0)
+        config->processes_max = PROCESSES_MAX;
+    if (config->calls_max == 0)
+        config->calls_max = CALLS_MAX;
     if (config->parked_after == 0)
         config->parked_after = 1000;
 }
@@ -1102,6 +1111,8 @@ struct driver *driver_new(const struct driver_config *config, struct error *err)
     driver->commands.arena = driver->arena;
     driver->wheel = wheel_new(driver->now);
     driver->answered_end = &driver->answered;
+    driver->lanes[LANE_PROCESS].max = driver->config.processes_max;
+    driver->lanes[LANE_CALL].max = driver->config.calls_max;
     list_init(&driver->touched);
     list_init(&driver->wakers);
     list_init(&driver->parked);

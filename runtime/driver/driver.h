@@ -57,7 +57,9 @@ struct driver_config {
     usec_t turn_time;    /* [10 ms] after which a turn commits */
     usec_t linger;       /* [0] how long the news that attempts have started may wait for company */
     size_t parked_after; /* [0] live executions kept though parked, as a cache */
-    usec_t lease;        /* [30 s] how often running attempts are checked with the worker */
+    size_t processes_max;      /* [64] attempts given to the worker at once: processes */
+    size_t calls_max;          /* [256] … and all others; more wait in the driver */
+    usec_t lease;              /* [30 s] how often running attempts are checked with the worker */
     usec_t (*now)(void *data); /* [clock_now] */
     void *now_data;
     uint64_t seed; /* [random] of ids */

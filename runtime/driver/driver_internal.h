@@ -92,13 +92,31 @@ struct live {
     int64_t fire_trigger;
     usec_t fire_at;
     usec_t fire_backfill;
-    /* By seq of a run: the attempt that a worker has, 0 none. For leases. */
+    /* By seq of a run: the attempt that a worker has or is to get, 0 none; and ATTEMPT_*. */
     uint32_t *on_worker;
     size_t on_worker_count;
 };
 
-/* In live->on_worker: the worker did not know the attempt when it was asked last. */
-#define ATTEMPT_SUSPECT (UINT32_C(1) << 31)
+/*
+ * In live->on_worker, beside the number of the attempt: the worker did not know it when it was
+ * asked last; it waits in the backlog; it is counted by a lane.
+ */
+#define ATTEMPT_SUSPECT    (UINT32_C(1) << 31)
+#define ATTEMPT_WAITS      (UINT32_C(1) << 30)
+#define ATTEMPT_LANE(lane) (UINT32_C(1) << (28 + (unsigned)(lane)))
+#define ATTEMPT_NUMBER     ((UINT32_C(1) << 28) - 1)
+
+/* ---- orders that wait (backlog.c) ---- */
+
+/* What shares slots of the worker. */
+enum lane { LANE_PROCESS, LANE_CALL, LANE_COUNT };
+
+struct lane_state {
+    VEC(struct order *) waiting; /* first come, first served, from `first` on */
+    size_t first;
+    size_t given; /* and not answered */
+    size_t max;
+};
 
 /* ---- concurrency (slots.c) ---- */
 
@@ -227,7 +245,6 @@ struct driver {
     bool presses;             /* this turn has something that is to be stored at once */
     usec_t lingers_until;     /* when what may wait is stored; 0: nothing waits */
     struct store_numbers numbers;
-    uint64_t last_millis; /* of ids */
 
     struct map lives; /* id -> struct live */
     struct list touched;
@@ -268,6 +285,8 @@ struct driver {
     struct driver_request **answered_end;
     struct map waits; /* execution id -> list of WAIT and CREATE requests */
     VEC(struct effect) effects;
+    struct lane_state lanes[LANE_COUNT];
+    VEC(struct order *) behind;    /* wait for the end of an earlier attempt */
     VEC(struct order *) refused;   /* by a worker without room */
     VEC(struct log_result *) logs; /* to be freed after the commit */
     VEC(struct execution_notice) notices;
@@ -506,16 +525,37 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
 void orders_cancel(struct driver *driver, struct live *live, const struct command *command);
 void orders_evaluate(struct driver *driver, struct live *live, const struct command *command);
 /* The attempt is on a worker from now on; its lease is looked at. */
-void orders_hold(struct live *live, const struct task_run *run, uint32_t attempt);
+void orders_hold(struct driver *driver,
+                 struct live *live,
+                 const struct task_run *run,
+                 uint32_t attempt);
+/* It is not any more; another attempt stays. */
+void orders_release(struct driver *driver, struct live *live, uint32_t seq, uint32_t attempt);
+/* The attempt of a run that is held; 0 none. */
+uint32_t orders_held(const struct live *live, uint32_t seq);
 /* Of an execution that is deleted. */
 void orders_cancel_all(struct driver *driver, struct live *live);
+/* Of one that leaves memory; work that was given up may go on. */
+void orders_forget(struct driver *driver, struct live *live);
 void orders_send(struct driver *driver);
 /* An answer came: the attempt is no longer on a worker (unless it only started). */
-void orders_answered(struct live *live, const struct event *event);
+void orders_answered(struct driver *driver, struct live *live, const struct event *event);
 void orders_check_leases(struct driver *driver);
 /* Offers what a worker had no room for again. */
 void orders_retry(struct driver *driver);
 void orders_drop(struct driver *driver);
+
+/* ---- backlog.c ---- */
+
+/* A new order, after attempt `earlier` of the same run (0 none); given to the driver. */
+void backlog_add(struct driver *driver,
+                 struct live *live,
+                 struct task_run *run,
+                 struct order *order,
+                 uint32_t earlier);
+/* Before a commit: gives what may go now. */
+void backlog_turn(struct driver *driver);
+void backlog_free(struct driver *driver);
 
 /* ---- recover.c ---- */
 

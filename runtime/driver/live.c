@@ -262,6 +262,7 @@ void live_destroy(struct live *live)
 void live_free(struct driver *driver, struct live *live)
 {
     live_cancel_timers(driver, live);
+    orders_forget(driver, live);
     list_remove(&live->touched);
     if (list_is_linked(&live->cached)) {
         list_remove(&live->cached);

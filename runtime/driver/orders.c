@@ -10,9 +10,6 @@
 #include "core/value_codec.h"
 #include "runtime/driver/driver_internal.h"
 
-/* Orders that had no room are offered again after this time, and whenever a turn is taken. */
-#define REFUSED_RETRY (20 * USEC_MSEC)
-
 /* What a task may render by itself, line by line: everything but outputs (task.h). */
 static const char *const line_keys[] = { "flow",   "execution", "task", "taskrun", "inputs", "vars",
                                          "labels", "trigger",   "envs", "globals", NULL };
@@ -80,7 +77,26 @@ static void fill_run(struct order *order, const struct task_run *run)
     }
 }
 
-void orders_hold(struct live *live, const struct task_run *run, uint32_t attempt)
+uint32_t orders_held(const struct live *live, uint32_t seq)
+{
+    return seq < live->on_worker_count ? live->on_worker[seq] & ATTEMPT_NUMBER : 0;
+}
+
+/* Nothing is held for the run any more. */
+static void clear(struct driver *driver, struct live *live, uint32_t seq)
+{
+    uint32_t held = live->on_worker[seq];
+    for (enum lane lane = 0; lane < LANE_COUNT; lane++)
+        if ((held & ATTEMPT_LANE(lane)) != 0)
+            driver->lanes[lane].given--;
+    live->orders -= held != 0 ? 1 : 0;
+    live->on_worker[seq] = 0;
+}
+
+void orders_hold(struct driver *driver,
+                 struct live *live,
+                 const struct task_run *run,
+                 uint32_t attempt)
 {
     if (run->seq >= live->on_worker_count) {
         size_t count = live->on_worker_count == 0 ? 16 : live->on_worker_count;
@@ -91,20 +107,18 @@ void orders_hold(struct live *live, const struct task_run *run, uint32_t attempt
                (count - live->on_worker_count) * sizeof(*live->on_worker));
         live->on_worker_count = count;
     }
-    if (live->on_worker[run->seq] == 0)
-        live->orders++;
-    live->on_worker[run->seq] = attempt;
+    clear(driver, live, run->seq);
+    live->on_worker[run->seq] = attempt & ATTEMPT_NUMBER;
+    live->orders++;
 }
 
-static void drop_attempt(struct live *live, uint32_t seq, uint32_t attempt)
+void orders_release(struct driver *driver, struct live *live, uint32_t seq, uint32_t attempt)
 {
-    if (seq >= live->on_worker_count || (live->on_worker[seq] & ~ATTEMPT_SUSPECT) != attempt)
-        return;
-    live->on_worker[seq] = 0;
-    live->orders--;
+    if (orders_held(live, seq) == attempt && attempt != 0)
+        clear(driver, live, seq);
 }
 
-void orders_answered(struct live *live, const struct event *event)
+void orders_answered(struct driver *driver, struct live *live, const struct event *event)
 {
     if (event->type == EVENT_EVALUATED) {
         if (live->questions > 0) {
@@ -114,7 +128,7 @@ void orders_answered(struct live *live, const struct event *event)
     } else if (event->type == EVENT_RUN_ENDED || event->type == EVENT_RUN_REMOTE) {
         const struct task_run *run = execution_find_run(live->execution, event->run_id);
         if (run != NULL)
-            drop_attempt(live, run->seq, event->attempt);
+            orders_release(driver, live, run->seq, event->attempt);
     }
 }
 
@@ -122,6 +136,9 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
 {
     struct task_run *run = command->run;
     bool is_poll = run->remote_id != NULL;
+    bool is_task = !is_poll && command->phase == NULL;
+    if (is_task && (run->state.current != STATE_SUBMITTED || run->orders != command->attempt))
+        return; // ended by a later part of the same step
     struct order *order = order_new(live, is_poll ? ORDER_POLL : ORDER_RUN);
     struct arena *arena = order->arena;
     fill_run(order, run);
@@ -133,13 +150,12 @@ void orders_run(struct driver *driver, struct live *live, const struct command *
     order->phase = arena_strdup(arena, command->phase);
     if (command->plugin != NULL && has_raw(command->plugin->props))
         order->context = snapshot(driver, live, run, line_keys, arena);
-    if (run->state.current == STATE_SUBMITTED) {
-        // Stored with this commit: after a crash nobody can tell whether its work has begun.
-        run->is_handed = true;
-        task_run_touch(live->execution, run);
+    if (is_poll) {
+        orders_hold(driver, live, run, command->attempt);
+        *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
+    } else {
+        backlog_add(driver, live, run, order, command->earlier);
     }
-    orders_hold(live, run, command->attempt);
-    *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
 }
 
 /*
@@ -150,51 +166,68 @@ static void cancel_remote(struct driver *driver,
                           struct live *live,
                           struct task_run *run,
                           const struct task *task,
+                          const char *remote_id,
                           uint32_t attempt)
 {
     struct order *order = order_new(live, ORDER_CANCEL);
     fill_run(order, run);
     order->plugin = task->type;
     order->attempt = attempt;
+    if (remote_id != NULL)
+        order->remote_id = arena_strdup(order->arena, remote_id);
     order->is_raw = run->props == NULL;
     order->props = value_copy(order->arena, order->is_raw ? task->doc : run->props);
     order->context = snapshot(driver, live, run, all_keys, order->arena);
-    orders_hold(live, run, attempt);
+    orders_hold(driver, live, run, attempt);
     *VEC_PUSH(&driver->effects) = (struct effect){ .order = order };
+}
+
+static void cancel(struct driver *driver,
+                   const struct live *live,
+                   const struct task_run *run,
+                   uint32_t attempt)
+{
+    *VEC_PUSH(&driver->effects) = (struct effect){
+        .execution_id = check_strdup(live->execution->id.text),
+        .run_id = check_strdup(run->id.text),
+        .attempt = attempt,
+    };
 }
 
 void orders_cancel(struct driver *driver, struct live *live, const struct command *command)
 {
     struct task_run *run = command->run;
     const struct task *task = run->dynamic != NULL ? run->dynamic : run->task;
-    if (run->remote_id != NULL && task != NULL && task->type != NULL &&
-        task->type->task_kind == TASK_REMOTE) {
-        cancel_remote(driver, live, run, task, command->attempt);
+    bool is_remote = run->remote_id != NULL || command->remote_id != NULL;
+    if (is_remote && task != NULL && task->type != NULL && task->type->task_kind == TASK_REMOTE) {
+        cancel_remote(driver, live, run, task, command->remote_id, command->attempt);
         return;
     }
-    *VEC_PUSH(&driver->effects) = (struct effect){
-        .execution_id = check_strdup(live->execution->id.text),
-        .run_id = check_strdup(command->run->id.text),
-        .attempt = command->attempt,
-    };
+    bool waits = orders_held(live, run->seq) == command->attempt &&
+                 (live->on_worker[run->seq] & ATTEMPT_WAITS) != 0;
+    if (!waits) // else no worker has heard of it
+        cancel(driver, live, run, command->attempt);
     // What is no longer part of the execution answers to nobody.
-    if (command->run->is_removed)
-        drop_attempt(live, command->run->seq, command->attempt);
+    if (waits || run->is_removed)
+        orders_release(driver, live, run->seq, command->attempt);
+}
+
+void orders_forget(struct driver *driver, struct live *live)
+{
+    for (uint32_t seq = 0; seq < live->on_worker_count; seq++)
+        clear(driver, live, seq);
 }
 
 void orders_cancel_all(struct driver *driver, struct live *live)
 {
     for (uint32_t seq = 1; seq < live->on_worker_count && live->orders > 0; seq++) {
         const struct task_run *run = execution_run_by_seq(live->execution, seq);
-        uint32_t attempt = live->on_worker[seq] & ~ATTEMPT_SUSPECT;
-        if (attempt == 0 || run == NULL)
+        uint32_t attempt = orders_held(live, seq);
+        if (attempt == 0)
             continue;
-        *VEC_PUSH(&driver->effects) = (struct effect){
-            .execution_id = check_strdup(live->execution->id.text),
-            .run_id = check_strdup(run->id.text),
-            .attempt = attempt,
-        };
-        drop_attempt(live, seq, attempt);
+        if (run != NULL && (live->on_worker[seq] & ATTEMPT_WAITS) == 0)
+            cancel(driver, live, run, attempt);
+        clear(driver, live, seq);
     }
 }
 
@@ -304,6 +337,7 @@ void orders_drop(struct driver *driver)
         order_free(driver->refused.items[i]);
     VEC_FREE(&driver->effects);
     VEC_FREE(&driver->refused);
+    backlog_free(driver);
 }
 
 /* ---- leases ---- */
@@ -327,21 +361,21 @@ static void check_lease(struct driver *driver, struct live *live)
 {
     const struct worker_iface *worker = &driver->config.worker;
     for (uint32_t seq = 1; seq < live->on_worker_count && live->orders > 0; seq++) {
-        uint32_t attempt = live->on_worker[seq] & ~ATTEMPT_SUSPECT;
-        if (attempt == 0)
+        uint32_t attempt = orders_held(live, seq);
+        if (attempt == 0 || (live->on_worker[seq] & ATTEMPT_WAITS) != 0)
             continue;
         const struct task_run *run = execution_run_by_seq(live->execution, seq);
         if (run == NULL ||
             worker->has(worker->data, live->execution->id.text, run->id.text, attempt) ||
             is_refused(driver, run->id.text, attempt)) {
-            live->on_worker[seq] = attempt;
+            live->on_worker[seq] &= ~ATTEMPT_SUSPECT;
         } else if ((live->on_worker[seq] & ATTEMPT_SUSPECT) == 0) {
             live->on_worker[seq] |= ATTEMPT_SUSPECT;
         } else {
             struct event event = {
                 .type = EVENT_RUN_LOST, .run_id = run->id.text, .attempt = attempt, .iteration = -1
             };
-            drop_attempt(live, seq, attempt);
+            clear(driver, live, seq);
             driver_push(driver, live, &event);
         }
     }

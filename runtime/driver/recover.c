@@ -33,7 +33,7 @@ static void lose_attempts(struct driver *driver, struct live *live)
             continue;
         if (worker->has != NULL &&
             worker->has(worker->data, execution->id.text, run->id.text, attempt)) {
-            orders_hold(live, run, attempt);
+            orders_hold(driver, live, run, attempt);
             continue;
         }
         struct event event = {

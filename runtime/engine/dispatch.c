@@ -403,6 +403,8 @@ bool dispatch_to_worker(struct engine *engine,
     command->plugin = task->type;
     command->props = props;
     command->attempt = attempt;
+    if (phase == NULL)
+        command->earlier = run->orders < attempt ? run->orders : attempt - 1;
     command->timeout = timeout;
     command->phase = phase;
     command->iteration = run->iteration;
@@ -445,7 +447,7 @@ static void submit(struct engine *engine, struct task_run *run)
         return;
     }
     run->orders = order;
-    run->is_handed = false;
+    run->is_handed = run->is_abandoned = false;
     engine_move(engine, run, STATE_SUBMITTED);
     task_run_touch(engine->execution, run);
     effects_forget(engine, run);

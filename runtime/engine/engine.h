@@ -139,9 +139,11 @@ struct command {
     enum command_type type;
     struct task_run *run; /* NULL: about the execution */
     uint32_t attempt;
+    uint32_t earlier; /* RUN: the attempt ordered before; must have ended first. 0 none */
     uint32_t generation;
     enum timer_kind timer;
     usec_t at;
+    const char *remote_id;     /* CANCEL: of the job, when the run has forgotten it; else NULL */
     const struct value *props; /* RUN: rendered properties; CHILD: inputs; EVALUATE: arguments … */
     const char *key;           /* EVALUATE: function; METRIC: name; CACHE */
     const char *message;       /* LOG */

@@ -106,6 +106,7 @@ struct task_run {
     uint32_t orders;               /* given to workers: number of the last attempt ordered */
     bool is_handed;                /* SUBMITTED: that order was given away, its work may have begun;
                                       stored before it is given (set by the driver) */
+    bool is_abandoned;        /* its end was forced while a worker was at it, which goes on (3.3) */
     usec_t wake_at;           /* pending timer: retry, pause end, loop interval, poll; 0 none */
     uint32_t wake_generation; /* timers of an older generation change nothing */
 

@@ -33,6 +33,7 @@ enum run_flag {
     RUN_FORCED = 1 << 1,
     RUN_RELEASED = 1 << 2,
     RUN_HANDED = 1 << 3,
+    RUN_ABANDONED = 1 << 4,
 };
 
 static uint64_t flag(bool on, int bit)
@@ -282,7 +283,8 @@ void task_run_encode(struct buf *out, const struct task_run *run)
     pack_attempts(out, run);
     pack_value(out, run->outputs);
     pack_uint(out, flag(run->is_dynamic, RUN_DYNAMIC) | flag(run->force_execution, RUN_FORCED) |
-                       flag(run->is_released, RUN_RELEASED) | flag(run->is_handed, RUN_HANDED));
+                       flag(run->is_released, RUN_RELEASED) | flag(run->is_handed, RUN_HANDED) |
+                       flag(run->is_abandoned, RUN_ABANDONED));
     pack_text(out, run->remote_id);
     pack_value(out, run->memo);
     pack_text(out, run->cache_key);
@@ -332,6 +334,7 @@ static void unpack_run(struct unpack *in, struct execution *execution, struct ta
     run->force_execution = (flags & RUN_FORCED) != 0;
     run->is_released = (flags & RUN_RELEASED) != 0;
     run->is_handed = (flags & RUN_HANDED) != 0;
+    run->is_abandoned = (flags & RUN_ABANDONED) != 0;
     run->remote_id = unpack_text(in, arena);
     run->memo = unpack_value(in, arena);
     run->cache_key = unpack_text(in, arena);

@@ -224,6 +224,14 @@ void finish_unattempted(struct engine *engine, struct task_run *run, const char 
     ended(engine, run);
 }
 
+/* What a worker has not begun, as far as is known, it need not begin; what runs goes on (3.3). */
+static void abandon(struct engine *engine, struct task_run *run)
+{
+    if (run->state.current == STATE_SUBMITTED)
+        command_add(engine, COMMAND_CANCEL, run)->attempt = run_attempt(run);
+    run->is_abandoned = run->state.current == STATE_SUBMITTED || run_is_on_worker(run);
+}
+
 void finish_forced(struct engine *engine, struct task_run *run, enum state state)
 {
     for (struct task_run *child = run->first_child; child != NULL; child = child->next_sibling) {
@@ -232,6 +240,7 @@ void finish_forced(struct engine *engine, struct task_run *run, enum state state
     }
     if (states[run->state.current].is_terminal)
         return;
+    abandon(engine, run);
     close_attempt(engine, run, state);
     engine_disarm(engine, run);
     memory_close_scope(engine, run);

@@ -72,9 +72,6 @@ static void kill_run(struct engine *engine, struct task_run *run)
 {
     switch (run->state.current) {
     case STATE_SUBMITTED:
-        command_add(engine, COMMAND_CANCEL, run)->attempt = run_attempt(run);
-        finish_forced(engine, run, STATE_KILLED);
-        break;
     case STATE_CREATED:
     case STATE_RESTARTED:
     case STATE_RETRYING:

@@ -154,13 +154,41 @@ static void apply(struct execution *execution, const bool *again, usec_t at)
     }
 }
 
+/* Number of the attempt that was left to a worker. */
+static uint32_t abandoned_attempt(const struct task_run *run)
+{
+    return run_flowable(run) != NULL ? run_attempt(run) : run->orders;
+}
+
 static void cancel_removed(struct engine *engine)
 {
     struct execution *execution = engine->execution;
     for (size_t i = 0; i < execution->runs.count; i++) {
         struct task_run *run = execution->runs.items[i];
-        if (run->is_removed && (run->state.current == STATE_SUBMITTED || run_is_on_worker(run)))
+        if (run->is_removed && run->is_abandoned)
+            command_add(engine, COMMAND_CANCEL, run)->attempt = abandoned_attempt(run);
+        else if (run->is_removed &&
+                 (run->state.current == STATE_SUBMITTED || run_is_on_worker(run)))
             command_add(engine, COMMAND_CANCEL, run)->attempt = run_attempt(run);
+    }
+}
+
+/*
+ * Work that went on after its task run was forced to its end is stopped before the task runs again;
+ * the next order waits until it has ended.
+ */
+static void cancel_abandoned(struct engine *engine, const bool *again)
+{
+    struct execution *execution = engine->execution;
+    for (size_t i = 0; i < execution->runs.count; i++) {
+        struct task_run *run = execution->runs.items[i];
+        if (!again[i] || !run->is_abandoned)
+            continue;
+        struct command *command = command_add(engine, COMMAND_CANCEL, run);
+        command->attempt = abandoned_attempt(run);
+        command->remote_id = arena_strdup(engine->commands->arena, run->remote_id);
+        run->is_abandoned = false;
+        task_run_touch(execution, run);
     }
 }
 
@@ -195,6 +223,7 @@ void restart_execution(struct engine *engine)
     }
     if (!any)
         return;
+    cancel_abandoned(engine, again);
     apply(execution, again, engine->now);
     reopen(engine);
     engine_move_execution(engine, STATE_RESTARTED);

@@ -109,7 +109,7 @@ void settle_exit(struct engine *engine, struct task_run *run, enum state state)
     }
     for (size_t i = 0; state == STATE_KILLED && i < execution->runs.count; i++) {
         struct task_run *other = execution->runs.items[i];
-        if (other->state.current == STATE_SUBMITTED || run_is_on_worker(other))
+        if (run_is_on_worker(other)) // what is only submitted is told by finish_forced()
             command_add(engine, COMMAND_CANCEL, other)->attempt = run_attempt(other);
     }
     finish_forced(engine, run, state);
@@ -338,7 +338,7 @@ static void stop_workers(struct engine *engine)
     struct execution *execution = engine->execution;
     for (size_t i = 0; i < execution->runs.count; i++) {
         struct task_run *run = execution->runs.items[i];
-        if (run->state.current == STATE_SUBMITTED || run_is_on_worker(run))
+        if (run_is_on_worker(run)) // what is only submitted is told by finish_forced()
             command_add(engine, COMMAND_CANCEL, run)->attempt = run_attempt(run);
     }
 }

@@ -187,7 +187,8 @@ static bool has(void *data, const char *execution_id, const char *run_id, uint32
     (void)execution_id; // run ids are unique
     make_key(key, sizeof(key), run_id, attempt);
     (void)pthread_mutex_lock(&worker->lock);
-    bool found = map_has(&worker->works, key);
+    const struct work *work = map_find(&worker->works, key);
+    bool found = work != NULL && !work->is_answered; // its answer is on its way
     (void)pthread_mutex_unlock(&worker->lock);
     return found;
 }

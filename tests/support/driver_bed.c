@@ -125,6 +125,7 @@ void driver_bed_start(struct driver_bed *bed)
         .now_data = bed,
         .retention = bed->retention,
         .linger = bed->linger,
+        .calls_max = bed->calls_max,
         .recover_missed = bed->recover_missed,
         .seed = 42 + bed->starts++, // else the same ids would be made again
         .parked_after = 2,
@@ -395,14 +396,8 @@ void driver_bed_began(struct driver_bed *bed, const struct order *order)
     driver_bed_settle(bed);
 }
 
-void driver_bed_ended_with(struct driver_bed *bed,
-                           struct order *order,
-                           enum state state,
-                           const struct value *outputs)
+static void answered(struct driver_bed *bed, struct order *order)
 {
-    struct worker_answers answers = driver_worker_answers(bed->driver);
-    answers.ended(answers.data, order->execution_id, order->run_id, order->attempt, state, outputs,
-                  state == STATE_FAILED ? "it failed" : NULL, NULL, NULL, 0, NULL);
     for (size_t i = 0; i < bed->orders.count; i++)
         if (bed->orders.items[i] == order) {
             bed->orders.count--;
@@ -412,6 +407,28 @@ void driver_bed_ended_with(struct driver_bed *bed,
         }
     order_free(order);
     driver_bed_settle(bed);
+}
+
+void driver_bed_ended_with(struct driver_bed *bed,
+                           struct order *order,
+                           enum state state,
+                           const struct value *outputs)
+{
+    struct worker_answers answers = driver_worker_answers(bed->driver);
+    answers.ended(answers.data, order->execution_id, order->run_id, order->attempt, state, outputs,
+                  state == STATE_FAILED ? "it failed" : NULL, NULL, NULL, 0, NULL);
+    answered(bed, order);
+}
+
+void driver_bed_remote(struct driver_bed *bed,
+                       struct order *order,
+                       const char *remote_id,
+                       usec_t wake_at)
+{
+    struct worker_answers answers = driver_worker_answers(bed->driver);
+    answers.remote(answers.data, order->execution_id, order->run_id, order->attempt, remote_id,
+                   NULL, wake_at, NULL);
+    answered(bed, order);
 }
 
 void driver_bed_ended(struct driver_bed *bed, struct order *order, enum state state)

@@ -40,6 +40,7 @@ struct driver_bed {
     bool knows_nothing; /* the worker has lost all attempts */
     usec_t retention;
     usec_t linger;
+    size_t calls_max;
     enum recover_missed recover_missed;
 };
 
@@ -113,6 +114,11 @@ struct order *driver_bed_order(struct driver_bed *bed, const char *task_id);
 /* Says that an attempt began, or how it ended; the order is gone afterwards. Settles. */
 void driver_bed_began(struct driver_bed *bed, const struct order *order);
 void driver_bed_ended(struct driver_bed *bed, struct order *order, enum state state);
+/* Says that a remote job runs; the order is gone afterwards. */
+void driver_bed_remote(struct driver_bed *bed,
+                       struct order *order,
+                       const char *remote_id,
+                       usec_t wake_at);
 void driver_bed_ended_with(struct driver_bed *bed,
                            struct order *order,
                            enum state state,

@@ -175,6 +175,204 @@ EACH_STORE(driver_offers_orders_again_to_a_worker_without_room)
     assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
 }
 
+/* ---- orders that wait ---- */
+
+static const char five_calls[] = "id: five\n"
+                                 "tasks:\n"
+                                 "  - id: p\n"
+                                 "    type: Parallel\n"
+                                 "    tasks:\n"
+                                 "      - {id: a, type: io.weir.test.Work}\n"
+                                 "      - {id: b, type: io.weir.test.Work}\n"
+                                 "      - {id: c, type: io.weir.test.Work}\n"
+                                 "      - {id: d, type: io.weir.test.Work}\n"
+                                 "      - {id: e, type: io.weir.test.Work}\n";
+
+/* Attempts of a task so far, those that were lost included. */
+static size_t attempts_of(struct driver_bed *bed, const char *id, const char *task_id)
+{
+    const struct execution *execution = driver_bed_execution(bed, id);
+    for (size_t i = 0; i < execution->runs.count; i++)
+        if (strcmp(execution->runs.items[i]->task_id, task_id) == 0)
+            return execution->runs.items[i]->attempts.count;
+    fail_msg("no task run of '%s'", task_id);
+    return 0;
+}
+
+EACH_STORE(driver_gives_no_more_than_its_worker_needs)
+{
+    bed->calls_max = 2;
+    driver_bed_crash(bed); // with the new setting
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    assert_int_equal(bed->orders.count, 2);
+    driver_bed_ended(bed, driver_bed_order(bed, "b"), STATE_SUCCESS);
+    assert_int_equal(bed->orders.count, 2); // first come, first served
+    assert_non_null(driver_bed_order(bed, "a"));
+    assert_non_null(driver_bed_order(bed, "c"));
+    while (bed->orders.count > 0)
+        driver_bed_ended(bed, bed->orders.items[0], STATE_SUCCESS);
+    assert_int_equal(bed->orders_seen, 5);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_loses_no_attempt_that_was_not_given_when_it_crashed)
+{
+    bed->calls_max = 2;
+    driver_bed_crash(bed);
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    bed->orders_seen = 0;
+    driver_bed_crash(bed);
+    while (bed->orders.count > 0)
+        driver_bed_ended(bed, bed->orders.items[0], STATE_SUCCESS);
+    assert_int_equal(bed->orders_seen, 5);
+    assert_int_equal(attempts_of(bed, id, "a"), 2);
+    assert_int_equal(attempts_of(bed, id, "b"), 2);
+    for (const char *task = "cde"; *task != '\0'; task++)
+        assert_int_equal(attempts_of(bed, id, (char[]){ *task, '\0' }), 1);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_never_gives_what_was_killed_while_it_waited)
+{
+    bed->calls_max = 2;
+    driver_bed_crash(bed);
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    const char *other = driver_bed_create(bed, "five");
+    assert_true(driver_bed_operate(bed, id, (struct operate_request){ .operation = OPERATE_KILL }));
+    assert_string_equal(driver_bed_state(bed, id), "KILLED");
+    assert_int_equal(bed->cancels.count, 2); // of the rest no worker has heard
+    driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_KILLED);
+    driver_bed_ended(bed, driver_bed_order(bed, "b"), STATE_KILLED);
+    while (bed->orders.count > 0) {
+        assert_string_equal(bed->orders.items[0]->execution_id, other);
+        driver_bed_ended(bed, bed->orders.items[0], STATE_SUCCESS);
+    }
+    assert_string_equal(driver_bed_state(bed, other), "SUCCESS");
+}
+
+EACH_STORE(driver_gives_on_when_an_execution_with_given_orders_is_deleted)
+{
+    bed->calls_max = 2;
+    driver_bed_crash(bed);
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    const char *other = driver_bed_create(bed, "five");
+    assert_int_equal(bed->orders.count, 2);
+    struct driver_request request = { .type = REQUEST_DELETE };
+    request.delete.ids = &id;
+    request.delete.count = 1;
+    request.delete.non_terminated_too = true;
+    assert_true(driver_bed_ask(bed, &request));
+    assert_int_equal(bed->orders.count, 4); // two of a dead one, and two more
+    assert_string_equal(bed->orders.items[2]->execution_id, other);
+}
+
+static const char two_calls[] = "id: two\n"
+                                "tasks:\n"
+                                "  - id: p\n"
+                                "    type: Parallel\n"
+                                "    tasks:\n"
+                                "      - {id: slow, type: io.weir.test.Work}\n"
+                                "      - {id: ko, type: io.weir.test.Work}\n";
+
+static void restart(struct driver_bed *bed, const char *id)
+{
+    assert_true(
+        driver_bed_operate(bed, id, (struct operate_request){ .operation = OPERATE_RESTART }));
+}
+
+/* What goes on after its end was forced is stopped before a restart runs the task again. */
+EACH_STORE(driver_puts_no_second_attempt_beside_a_running_one)
+{
+    driver_bed_deploy(bed, two_calls);
+    const char *id = driver_bed_create(bed, "two");
+    struct order *slow = driver_bed_order(bed, "slow");
+    driver_bed_began(bed, slow);
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_FAILED);
+    assert_string_equal(driver_bed_state(bed, id), "FAILED");
+    assert_int_equal(bed->cancels.count, 0); // running jobs are not interrupted (3.3)
+    restart(bed, id);
+    assert_int_equal(bed->cancels.count, 1);
+    assert_string_equal(bed->cancels.items[0].run_id, slow->run_id);
+    assert_int_equal(bed->cancels.items[0].attempt, 1);
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_SUCCESS);
+    assert_int_equal(bed->orders.count, 1); // the second attempt waits for the first
+    assert_ptr_equal(bed->orders.items[0], slow);
+    driver_bed_ended(bed, slow, STATE_KILLED);
+    assert_int_equal(bed->orders.count, 1);
+    assert_int_equal(bed->orders.items[0]->attempt, 2);
+    driver_bed_ended(bed, bed->orders.items[0], STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_does_not_wait_for_an_attempt_that_its_worker_lost)
+{
+    driver_bed_deploy(bed, two_calls);
+    const char *id = driver_bed_create(bed, "two");
+    driver_bed_began(bed, driver_bed_order(bed, "slow"));
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_FAILED);
+    restart(bed, id);
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_SUCCESS);
+    bed->knows_nothing = true;
+    driver_bed_advance(bed, bed->now + 90 * USEC_SEC);
+    bed->knows_nothing = false;
+    assert_int_equal(bed->orders.items[bed->orders.count - 1]->attempt, 2);
+}
+
+EACH_STORE(driver_waits_for_nothing_of_the_time_before_a_crash)
+{
+    driver_bed_deploy(bed, two_calls);
+    const char *id = driver_bed_create(bed, "two");
+    driver_bed_began(bed, driver_bed_order(bed, "slow"));
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_FAILED);
+    restart(bed, id);
+    assert_int_equal(driver_bed_order(bed, "slow")->attempt, 1);
+    driver_bed_crash(bed); // and its processes with it
+    assert_int_equal(driver_bed_order(bed, "slow")->attempt, 2);
+    assert_int_equal(attempts_of(bed, id, "slow"), 1); // the second was not given before
+}
+
+EACH_STORE(driver_cancels_what_need_not_begin_any_more)
+{
+    driver_bed_deploy(bed, two_calls);
+    const char *id = driver_bed_create(bed, "two");
+    const struct order *slow = driver_bed_order(bed, "slow");
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_FAILED);
+    assert_string_equal(driver_bed_state(bed, id), "FAILED");
+    assert_int_equal(bed->cancels.count, 1);
+    assert_string_equal(bed->cancels.items[0].run_id, slow->run_id);
+}
+
+EACH_STORE(driver_cancels_a_remote_job_before_its_task_runs_again)
+{
+    driver_bed_deploy(bed, "id: jobs\n"
+                           "tasks:\n"
+                           "  - id: p\n"
+                           "    type: Parallel\n"
+                           "    tasks:\n"
+                           "      - {id: job, type: io.weir.test.Remote}\n"
+                           "      - {id: ko, type: io.weir.test.Work}\n");
+    const char *id = driver_bed_create(bed, "jobs");
+    struct order *job = driver_bed_order(bed, "job");
+    driver_bed_remote(bed, job, "job-7", bed->now + USEC_HOUR);
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_FAILED);
+    restart(bed, id);
+    driver_bed_ended(bed, driver_bed_order(bed, "ko"), STATE_SUCCESS);
+    assert_int_equal(bed->orders.count, 1);
+    struct order *order = bed->orders.items[0];
+    assert_int_equal(order->type, ORDER_CANCEL);
+    assert_int_equal(order->attempt, 1);
+    assert_string_equal(order->remote_id, "job-7");
+    driver_bed_ended(bed, order, STATE_KILLED);
+    assert_int_equal(bed->orders.count, 1);
+    assert_int_equal(bed->orders.items[0]->type, ORDER_RUN);
+    assert_int_equal(bed->orders.items[0]->attempt, 2);
+    assert_null(bed->orders.items[0]->remote_id);
+}
+
 /* ---- waiting ---- */
 
 EACH_STORE(driver_parks_a_pause_and_wakes_it_after_a_crash)
@@ -695,6 +893,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_ignores_answers_about_what_is_gone),
     cmocka_unit_test(driver_finds_a_worker_that_forgot_an_attempt),
     cmocka_unit_test(driver_offers_orders_again_to_a_worker_without_room),
+    cmocka_unit_test(driver_gives_no_more_than_its_worker_needs),
+    cmocka_unit_test(driver_loses_no_attempt_that_was_not_given_when_it_crashed),
+    cmocka_unit_test(driver_never_gives_what_was_killed_while_it_waited),
+    cmocka_unit_test(driver_gives_on_when_an_execution_with_given_orders_is_deleted),
+    cmocka_unit_test(driver_puts_no_second_attempt_beside_a_running_one),
+    cmocka_unit_test(driver_does_not_wait_for_an_attempt_that_its_worker_lost),
+    cmocka_unit_test(driver_waits_for_nothing_of_the_time_before_a_crash),
+    cmocka_unit_test(driver_cancels_what_need_not_begin_any_more),
+    cmocka_unit_test(driver_cancels_a_remote_job_before_its_task_runs_again),
     cmocka_unit_test(driver_parks_a_pause_and_wakes_it_after_a_crash),
     cmocka_unit_test(driver_retries_at_the_date_of_the_retry),
     cmocka_unit_test(driver_makes_a_new_execution_for_a_retry_of_that_kind),

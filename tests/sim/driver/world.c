@@ -112,13 +112,10 @@ static struct seen *seen_find(struct sim *sim, const char *id)
 /* A task run has one attempt at a time; the next is ordered when the one before has ended. */
 static void check_single(struct sim *sim, const struct order *order)
 {
-    const struct seen *seen = seen_find(sim, order->execution_id);
-    if (seen != NULL && seen->was_changed)
-        return; // a job of a task that was forced to end goes on (3.3) beside that of the restart
     for (size_t i = 0; i < sim->jobs.count; i++) {
         const struct job *job = &sim->jobs.items[i];
-        if (job->type == ORDER_EVALUATE || job->is_cancelled ||
-            !str_eq(job->run_id, order->run_id) || job->attempt == order->attempt)
+        bool runs = job->type != ORDER_EVALUATE && job->order != NULL; // else only an answer
+        if (!runs || !str_eq(job->run_id, order->run_id) || job->attempt == order->attempt)
             continue;
         sim_fail(sim, "attempt %u of %s (%s) was ordered while attempt %u is under way",
                  order->attempt, order->task_id, order->run_id, job->attempt);
@@ -343,6 +340,8 @@ static void start(struct sim *sim)
         .turn_time = 3600 * USEC_SEC, // the machine's clock decides nothing
         .seed = sim->seed * 1000 + ++sim->starts,
         .parked_after = pick(sim, 3),
+        .processes_max = 1 + pick(sim, 3),
+        .calls_max = 1 + pick(sim, 3),
         .broken = broken,
         .broken_data = sim,
     };
