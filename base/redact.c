@@ -306,12 +306,28 @@ static size_t find_first(
     return length;
 }
 
-static bool apply_one(struct redact *redact, const char *text, size_t length, struct buf *out)
+/* Offset of the longest end of the text that some secret begins with; `length` without one. */
+static size_t find_start(const struct redact *redact, const char *text, size_t length)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < redact->patterns.count; i++) {
+        const struct pattern *pattern = &redact->patterns.items[i];
+        size_t most = pattern->length - 1 < length ? pattern->length - 1 : length;
+        for (size_t bytes = most; bytes > longest; bytes--)
+            if (memcmp(text + length - bytes, pattern->bytes, bytes) == 0)
+                longest = bytes;
+    }
+    return length - longest;
+}
+
+static bool apply_one(
+    struct redact *redact, const char *text, size_t length, bool is_cut, struct buf *out)
 {
     lock_current(redact);
     size_t copied = 0;
     size_t found = 0;
     bool is_masked = false;
+    size_t tail = is_cut ? find_start(redact, text, length) : length;
     if (redact->patterns.count > 0) {
         size_t at = find_first(redact, text, length, 0, &found);
         while (at < length) {
@@ -323,12 +339,20 @@ static bool apply_one(struct redact *redact, const char *text, size_t length, st
                     end = next + found;
                 next = find_first(redact, text, length, next + 1, &found);
             }
+            if (end > tail)
+                end = next = length;
             is_masked = true;
             buf_add(out, text + copied, at - copied);
             buf_puts(out, REDACT_MASK);
             copied = end;
             at = next;
         }
+    }
+    if (tail < length && copied < length) {
+        is_masked = true;
+        buf_add(out, text + copied, tail - copied);
+        buf_puts(out, REDACT_MASK);
+        copied = length;
     }
     (void)pthread_rwlock_unlock(&redact->lock);
     if (is_masked)
@@ -348,7 +372,8 @@ bool redact_is_empty(struct redact *redact)
     return true;
 }
 
-bool redact_apply(struct redact *redact, const char *text, size_t length, struct buf *out)
+static bool apply(
+    struct redact *redact, const char *text, size_t length, bool is_cut, struct buf *out)
 {
     struct buf current = { 0 };
     bool is_masked = false;
@@ -356,7 +381,7 @@ bool redact_apply(struct redact *redact, const char *text, size_t length, struct
         struct buf next = { 0 };
         const char *from = is_masked ? buf_text(&current) : text;
         size_t bytes = is_masked ? current.length : length;
-        if (apply_one(redact, from, bytes, &next)) {
+        if (apply_one(redact, from, bytes, is_cut, &next)) {
             buf_free(&current);
             current = next;
             is_masked = true;
@@ -365,6 +390,22 @@ bool redact_apply(struct redact *redact, const char *text, size_t length, struct
     if (is_masked)
         buf_add(out, buf_text(&current), current.length);
     buf_free(&current);
+    return is_masked;
+}
+
+bool redact_apply_cut(struct redact *redact, const char *text, size_t length, struct buf *out)
+{
+    return apply(redact, text, length, true, out);
+}
+
+bool redact_apply(struct redact *redact, const char *text, size_t length, struct buf *out)
+{
+    size_t note = sizeof(REDACT_CUT) - 1;
+    if (length < note || memcmp(text + length - note, REDACT_CUT, note) != 0)
+        return apply(redact, text, length, false, out);
+    bool is_masked = apply(redact, text, length - note, true, out);
+    if (is_masked)
+        buf_puts(out, REDACT_CUT);
     return is_masked;
 }
 

@@ -23,6 +23,9 @@ struct redact;
 #define REDACT_LENGTH_MIN 4
 #define REDACT_MASK       "******"
 
+/* How a text says that it was cut: what stands before may be the start of a secret. */
+#define REDACT_CUT "…"
+
 /* Values longer than this are masked by their first so many bytes. */
 #define REDACT_LENGTH_MAX 65536
 
@@ -49,6 +52,12 @@ bool redact_is_empty(struct redact *redact);
  * text holds no secret (the usual case, without a copy). NULL redact masks nothing.
  */
 bool redact_apply(struct redact *redact, const char *text, size_t length, struct buf *out);
+
+/*
+ * As redact_apply(), for a text whose end was cut off: an end that some secret begins with is
+ * masked too. redact_apply() does so by itself when the text ends in REDACT_CUT.
+ */
+bool redact_apply_cut(struct redact *redact, const char *text, size_t length, struct buf *out);
 
 /* The text itself when it holds no secret, else a masked copy owned by the arena. NULL gives NULL.
  */

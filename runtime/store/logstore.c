@@ -503,7 +503,7 @@ bool log_sink_write(
     };
     char *cut = NULL;
     if (length > LOG_MESSAGE_MAX) {
-        static const char note[] = " … (cut)";
+        static const char note[] = LOG_CUT_NOTE;
         cut = check_malloc(LOG_MESSAGE_MAX + sizeof(note));
         memcpy(cut, text, LOG_MESSAGE_MAX);
         memcpy(cut + LOG_MESSAGE_MAX, note, sizeof(note));

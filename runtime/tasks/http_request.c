@@ -39,6 +39,7 @@ static bool run(struct task_ctx *ctx,
     const struct value *sealed = ctx->services->encrypt(ctx->services->data, ctx->arena, body, err);
     if (sealed == NULL)
         return false;
+    value_put(out, "body", &value_null);
     value_put(out, "encryptedBody", sealed);
     return true;
 }
@@ -47,7 +48,7 @@ static const struct plugin_output outputs[] = {
     { "uri", "string", "Address that answered, after redirects." },
     { "code", "integer", "Status." },
     { "headers", "map", "Response headers; each name has a list of values." },
-    { "body", "string", "Response body as text; absent when it is encrypted." },
+    { "body", "string", "Response body as text; null when it is encrypted." },
     { "encryptedBody", "map", "Response body, encrypted, with `encryptBody`." },
     { 0 },
 };

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/regex.h"
 #include "base/str.h"
 #include "core/value.h"
 #include "runtime/storage/storage.h"
@@ -91,6 +92,18 @@ bool files_write_inputs(struct task_ctx *ctx, const struct value *files, struct 
 
 /* ---- matching ---- */
 
+/* The two syntaxes of patterns can be named before them, as in Java; a glob is meant otherwise. */
+static const char glob_prefix[] = "glob:";
+static const char regex_prefix[] = "regex:";
+
+static bool matches_regex(const char *text, const char *path)
+{
+    struct regex *regex = regex_new(text, strlen(text), NULL);
+    bool matches = regex != NULL && regex_match(regex, path, strlen(path)) == REGEX_MATCH;
+    regex_free(regex);
+    return matches;
+}
+
 bool files_match(const struct value *patterns, const char *path, bool any_depth)
 {
     path = without_slash(path);
@@ -99,6 +112,13 @@ bool files_match(const struct value *patterns, const char *path, bool any_depth)
         const char *written = value_cstr(value_item(patterns, i));
         if (written == NULL)
             continue;
+        if (str_starts(written, regex_prefix)) {
+            if (matches_regex(written + strlen(regex_prefix), path))
+                return true;
+            continue;
+        }
+        if (str_starts(written, glob_prefix))
+            written += strlen(glob_prefix);
         const char *pattern = without_slash(written);
         if (str_glob(pattern, path))
             return true;
@@ -289,7 +309,8 @@ static bool visit(void *context, const struct fs_entry *entry, struct error *err
 
 static bool has_wildcard(const char *pattern)
 {
-    return strpbrk(pattern, "*?[{\\") != NULL;
+    return strpbrk(pattern, "*?[{\\") != NULL || str_starts(pattern, glob_prefix) ||
+           str_starts(pattern, regex_prefix);
 }
 
 /* Literal names need no walk over what may be a big tree. */

@@ -50,7 +50,8 @@ bool files_load_namespace(struct task_ctx *ctx,
 
 /*
  * Does a path match one of the patterns? '/' in front of either is ignored; a pattern without '/'
- * and without leading "**" matches the last segment at any depth when `any_depth`.
+ * and without leading "**" matches the last segment at any depth when `any_depth`. A pattern may
+ * name its syntax: "glob:…" is the same glob, "regex:…" must match the whole path.
  */
 bool files_match(const struct value *patterns, const char *path, bool any_depth);
 

@@ -21,6 +21,7 @@
 #include "base/url.h"
 #include "core/value.h"
 #include "runtime/storage/storage.h"
+#include "runtime/store/logstore.h"
 #include "runtime/worker/job.h"
 #include "runtime/worker/places.h"
 #include "runtime/worker/services.h"
@@ -66,7 +67,15 @@ void task_log_text(struct task_ctx *ctx, enum log_level level, const char *text,
         return;
     }
     struct buf masked = { 0 };
-    if (redact_apply(ctx->redact, text, length, &masked))
+    bool is_masked;
+    if (length > LOG_MESSAGE_MAX) { // the log would cut it, perhaps inside a secret
+        is_masked = redact_apply_cut(ctx->redact, text, LOG_MESSAGE_MAX, &masked);
+        if (is_masked)
+            buf_puts(&masked, LOG_CUT_NOTE);
+    } else {
+        is_masked = redact_apply(ctx->redact, text, length, &masked);
+    }
+    if (is_masked)
         job->log(job, level, buf_text(&masked), masked.length);
     else
         job->log(job, level, text, length);

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "core/value.h"
@@ -519,11 +520,24 @@ static bool fail_status(struct arena *arena,
     const char *start = read_start(arena, response, sink);
     put_valid_utf8(&body, start, strlen(start));
     const char *reason = web_status_text(response->status);
+    if (response->length > strlen(start))
+        buf_puts(&body, REDACT_CUT);
     error_set(err, ERR_INVALID, "%s %s returned %d%s%s%s%s", call->method,
               url_shown(arena, call->url), response->status, *reason == '\0' ? "" : " ", reason,
               body.length == 0 ? "" : ": ", buf_text(&body));
     buf_free(&body);
     return false;
+}
+
+/* The end of a long body is left out, and says so: it may be inside a secret. */
+static void log_body(struct task_ctx *ctx, const char *body, size_t length)
+{
+    struct buf text = { 0 };
+    buf_add(&text, body, length < LOG_BODY_BYTES ? length : LOG_BODY_BYTES);
+    if (length > LOG_BODY_BYTES)
+        buf_puts(&text, REDACT_CUT);
+    task_log_text(ctx, LOG_DEBUG, buf_text(&text), text.length);
+    buf_free(&text);
 }
 
 bool web_call(struct task_ctx *ctx,
@@ -596,14 +610,12 @@ bool web_call(struct task_ctx *ctx,
     if (ok && ctx != NULL && has_log(options, LOG_REQUEST_HEADERS))
         log_fields(ctx, ">", &headers);
     if (ok && ctx != NULL && has_log(options, LOG_REQUEST_BODY) && call.body != NULL)
-        task_log_text(ctx, LOG_DEBUG, call.body,
-                      call.body_length < LOG_BODY_BYTES ? call.body_length : LOG_BODY_BYTES);
+        log_body(ctx, call.body, call.body_length);
     ok = ok && http_call(arena, &call, response, NULL, err);
     if (ok && ctx != NULL && has_log(options, LOG_RESPONSE_HEADERS))
         log_fields(ctx, "<", &response->headers);
     if (ok && ctx != NULL && has_log(options, LOG_RESPONSE_BODY) && sink->fn == NULL)
-        task_log_text(ctx, LOG_DEBUG, response->body,
-                      response->length < LOG_BODY_BYTES ? response->length : LOG_BODY_BYTES);
+        log_body(ctx, response->body, response->length);
     if (ok && status_is_failure(request, response->status))
         ok = fail_status(arena, &call, response, sink, err);
     form_close(&form);

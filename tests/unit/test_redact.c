@@ -15,6 +15,43 @@
 #include "base/str.h"
 #include "tests/support/test.h"
 
+static void redact_masks_the_start_of_a_secret_that_was_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *expected;
+    } rows[] = {
+        { "", "" },
+        { "nothing", "nothing" },
+        { "it is hunter2", "it is ******" },
+        { "it is hunt", "it is ******" },
+        { "it is h", "it is ******" },
+        { "hunter2 and hunt", "****** and ******" },
+        { "hunthunt", "hunt******" },
+        { "abcabc", "******" },       // not "abc" alone
+        { "a hellothi", "a ******" }, // begins inside another secret
+        { "it is aHVud", "it is ******" },
+    };
+    static const char *const secrets[] = { "hunter2", "abcabcX", "hello", "lothing" };
+    struct arena *arena = arena_new();
+    AUTO(redact_freep) struct redact *parent = redact_new(NULL);
+    AUTO(redact_freep) struct redact *redact = redact_new(parent);
+    for (size_t i = 0; i < COUNT_OF(secrets); i++)
+        assert_true(redact_add(i == 0 ? parent : redact, secrets[i]));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf out = { 0 };
+        size_t length = strlen(rows[i].text);
+        bool is_masked = redact_apply_cut(redact, rows[i].text, length, &out);
+        assert_string_equal(is_masked ? buf_text(&out) : rows[i].text, rows[i].expected);
+        buf_free(&out);
+    }
+    // A text that says that it was cut, as errors do.
+    assert_string_equal(redact_text(redact, arena, "it is hunt…"), "it is ******…");
+    assert_string_equal(redact_text(redact, arena, "it is hunt"), "it is hunt");
+    arena_free(arena);
+}
+
 static void redact_masks_every_occurrence(void **state)
 {
     (void)state;
@@ -243,6 +280,7 @@ static void redact_takes_secrets_while_others_mask(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(redact_masks_every_occurrence),
+    cmocka_unit_test(redact_masks_the_start_of_a_secret_that_was_cut),
     cmocka_unit_test(redact_masks_encoded_forms),
     cmocka_unit_test(redact_masks_each_line_of_a_secret),
     cmocka_unit_test(redact_masks_what_a_parent_knows),

@@ -353,6 +353,14 @@ static void namespace_files_are_uploaded_listed_and_deleted(void **state)
     ASSERT_RUNS(fake, &task_namespace_upload, "namespace: company.team\nfiles: [\"w/*.sql\"]");
     assert_string_equal(fake_file_get(fake, "company.team", "w/2.sql"), "two");
     assert_null(fake_file_get(fake, "company.team", "w/3"));
+    ASSERT_RUNS(
+        fake, &task_namespace_upload,
+        "namespace: company.team\ndestination: n\nfiles: [\"glob:**1.sql\", \"regex:./3\"]");
+    assert_string_equal(fake_file_get(fake, "company.team", "n/w/1.sql"), "one");
+    assert_string_equal(fake_file_get(fake, "company.team", "n/w/3"), "x");
+    assert_null(fake_file_get(fake, "company.team", "n/w/2.sql"));
+    ASSERT_RUNS(fake, &task_namespace_delete, "namespace: company.team\nfiles: [\"regex:n/.*\"]");
+    assert_string_equal(fake_output(fake, "deleted"), "2");
     ASSERT_FAILS(fake, &task_namespace_upload, "namespace: company.team", "is needed");
     ASSERT_FAILS(fake, &task_namespace_upload,
                  yaml(fake, "namespace: a\nfilesMap: {../../x: \"%s\"}", a), "not a path");

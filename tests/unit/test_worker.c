@@ -519,6 +519,21 @@ static void registered_secrets_are_masked_in_logs_and_messages(void **state)
     buf_free(&out);
 }
 
+static void a_secret_that_the_limit_of_a_line_cuts_does_not_show(void **state)
+{
+    struct fixture *fixture = *state;
+    worker_mask(fixture->worker, "exec1", "top-secret-value", 16);
+    const struct answer *answer = run(fixture, SHELL_SCRIPT, "r1",
+                                      "script: |\n"
+                                      "  head -c 1048570 /dev/zero | tr '\\0' x\n"
+                                      "  echo top-secret-value and more\n"
+                                      "  echo next");
+    ASSERT_STATE(answer, STATE_SUCCESS);
+    wait_for_line(fixture, "xx****** … (cut)\n");
+    wait_for_line(fixture, "INFO next\n");
+    assert_null(strstr(fixture->lines.bytes, "xtop"));
+}
+
 static void protocol_lines_give_metrics_and_logs(void **state)
 {
     struct fixture *fixture = *state;
@@ -1285,6 +1300,7 @@ static const struct CMUnitTest tests[] = {
     TEST(secrets_of_the_server_do_not_reach_a_command),
     TEST(an_empty_folder_serves_the_next_run_of_the_execution),
     TEST(registered_secrets_are_masked_in_logs_and_messages),
+    TEST(a_secret_that_the_limit_of_a_line_cuts_does_not_show),
     TEST(protocol_lines_give_metrics_and_logs),
     TEST(log_level_drops_lines_below_it),
     TEST(log_to_file_stores_the_log_instead),
