@@ -22,7 +22,9 @@ const char *child_id(struct engine *engine,
     return arena_strdup(arena, id.text);
 }
 
-const struct value *child_trigger(struct engine *engine, const struct task_run *run)
+const struct value *child_trigger(struct engine *engine,
+                                  const struct task_run *run,
+                                  int64_t iteration)
 {
     const struct execution *execution = engine->execution;
     struct value_builder map = value_build(engine->commands->arena);
@@ -35,8 +37,10 @@ const struct value *child_trigger(struct engine *engine, const struct task_run *
     if (value_count(run->outputs) > 0)
         value_put(&map, "taskRunOutputs", run->outputs);
     value_put_text(&map, "taskRunValue", run->value);
-    if (run->iteration >= 0)
-        value_put_int(&map, "taskRunIteration", run->iteration);
+    if (iteration < 0)
+        iteration = run->iteration;
+    if (iteration >= 0)
+        value_put_int(&map, "taskRunIteration", iteration);
     return value_build_map(&map);
 }
 
@@ -58,7 +62,7 @@ const char *child_create(struct engine *engine,
     command->revision = spec->revision;
     command->props = spec->inputs == NULL ? &value_empty_map : value_copy(arena, spec->inputs);
     command->labels = value_build_map(&map);
-    command->trigger_variables = child_trigger(engine, run);
+    command->trigger_variables = child_trigger(engine, run, iteration);
     command->inherit_labels = spec->inherit_labels;
     command->schedule_at = spec->schedule_at == USEC_NEVER ? 0 : spec->schedule_at;
     command->iteration = iteration;
@@ -75,7 +79,7 @@ void child_ask_again(struct engine *engine,
     command->attempt = run_attempt(run);
     command->iteration = iteration;
     command->child_id = arena_strdup(engine->commands->arena, child_id);
-    command->trigger_variables = child_trigger(engine, run);
+    command->trigger_variables = child_trigger(engine, run, iteration);
 }
 
 enum state child_state(enum state ended, bool transmit_failed)

@@ -93,8 +93,10 @@ const char *child_id(struct engine *engine,
                      int64_t iteration,
                      uint32_t attempt);
 
-/* {executionId, taskRunId …} of the child's trigger. */
-const struct value *child_trigger(struct engine *engine, const struct task_run *run);
+/* {executionId, taskRunId …} of the child's trigger; its iteration is that of the run when < 0. */
+const struct value *child_trigger(struct engine *engine,
+                                  const struct task_run *run,
+                                  int64_t iteration);
 
 /* State of the task run for the end of its child (table in flow-language.md 3.6). */
 enum state child_state(enum state ended, bool transmit_failed);

@@ -263,7 +263,7 @@ static void create_one(struct engine *engine, struct task_run *run, size_t index
     command->props = execution->inputs;
     command->labels = &value_empty_map;
     command->inherit_labels = true;
-    command->trigger_variables = child_trigger(engine, run);
+    command->trigger_variables = child_trigger(engine, run, (int64_t)index);
     command->iteration = (int64_t)index;
     command->child_id = id_of(engine, run, index);
     command->loop = loop_of(engine, run, index);

@@ -599,6 +599,19 @@ EACH_STORE(driver_pauses_a_parked_loop_with_its_iteration)
     assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
 }
 
+EACH_STORE(driver_ends_a_loop_whose_iterations_end_at_once)
+{
+    driver_bed_deploy(bed, "id: loop\n"
+                           "tasks:\n"
+                           "  - id: each\n"
+                           "    type: Loop\n"
+                           "    values: [1, 2, 3]\n"
+                           "    tasks:\n"
+                           "      - {id: r, type: Return, format: \"{{ item.value }}\"}\n");
+    const char *id = driver_bed_create(bed, "loop");
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
 /* ---- operations ---- */
 
 EACH_STORE(driver_replays_an_execution_as_another)
@@ -912,6 +925,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_kills_children_with_their_parent),
     cmocka_unit_test(driver_restarts_a_failed_child_with_its_parent),
     cmocka_unit_test(driver_pauses_a_parked_loop_with_its_iteration),
+    cmocka_unit_test(driver_ends_a_loop_whose_iterations_end_at_once),
     cmocka_unit_test(driver_replays_an_execution_as_another),
     cmocka_unit_test(driver_says_what_an_operation_is_refused_for),
     cmocka_unit_test(driver_deletes_executions_and_gives_back_what_they_held),

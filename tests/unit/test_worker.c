@@ -36,7 +36,7 @@
 #define SHELL_SCRIPT   "io.kestra.plugin.scripts.shell.Script"
 #define SHELL_COMMANDS "io.kestra.plugin.scripts.shell.Commands"
 /* Nothing here takes so long; a test that waits this long has failed. */
-#define PATIENCE_SECONDS 20
+#define PATIENCE_SECONDS 180
 
 struct answer {
     enum { STARTED, ENDED, REMOTE, EVALUATED, TRIGGERED } type;
