@@ -150,6 +150,43 @@ static void remove_leftovers(const char *folder, const char *prefix)
     (void)closedir(list);
 }
 
+/* Folders of a branch name; deeper ones are nobody's. */
+#define REF_DEPTH_MAX 64
+
+/*
+ * Locks of a process that was killed while it set a reference: nobody else would ever remove them,
+ * and nothing could be fetched again. No reference has a name that ends like this.
+ */
+static void remove_locks(int parent, const char *name, int depth)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (list == NULL && fd >= 0)
+        (void)close(fd);
+    if (list == NULL)
+        return;
+    const struct dirent *entry;
+    while ((entry = readdir(list)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (str_ends(entry->d_name, ".lock"))
+            (void)unlinkat(dirfd(list), entry->d_name, 0);
+        else if (depth < REF_DEPTH_MAX)
+            remove_locks(dirfd(list), entry->d_name, depth + 1);
+    }
+    (void)closedir(list);
+}
+
+/* References, and the files at the top: HEAD, config, packed-refs. */
+static void remove_all_locks(const char *path)
+{
+    AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    remove_locks(fd, ".", REF_DEPTH_MAX);
+    remove_locks(fd, "refs", 0);
+}
+
 static bool make_folders(const char *path, struct error *err)
 {
     AUTO_FREE char *copy = check_strdup(path);
@@ -193,6 +230,7 @@ struct git_repo *git_repo_open_mirror(const char *path,
     library_use();
     if (!make_folders(path, err))
         return NULL;
+    remove_all_locks(path);
     git_repository *handle = NULL;
     int code = git_repository_open_ext(
         &handle, path, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL);

@@ -33,7 +33,8 @@ enum git_kind { GIT_KIND_COMMIT, GIT_KIND_TREE, GIT_KIND_BLOB, GIT_KIND_TAG };
 struct git_repo *git_repo_open(const char *path, struct error *err);
 
 /*
- * Opens the bare repository at `path`, making it when there is none.
+ * Opens the bare repository at `path`, making it when there is none. It is this process's alone:
+ * what one that was killed left behind, locks among it, is removed.
  *
  * objects_of   NULL, or a repository whose objects are used in place (an alternate); it must have
  *              been opened with git_repo_open()

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -200,6 +202,42 @@ static void git_reads_objects_of_another_repository_in_place(void **state)
         assert_true(git_repo_has(mirror, &next));
         git_repo_free(mirror);
     }
+    git_repo_free(origin);
+    fixture_repo_free(fixture);
+}
+
+static void git_opens_a_mirror_whose_owner_was_killed(void **state)
+{
+    (void)state;
+    static const char *const left[] = { "refs/heads/main.lock", "refs/heads/team/x.lock",
+                                        "packed-refs.lock", "HEAD.lock", "config.lock" };
+    struct fixture_repo *fixture = fixture_repo_new(test_folder());
+    fixture_put(fixture, "a", "1");
+    struct oid first = fixture_commit(fixture, "main", "one");
+    struct git_repo *origin = open_repo(fixture);
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/killed.git", test_folder());
+    struct error err = { 0 };
+    struct git_repo *mirror = git_repo_open_mirror(path, origin, &err);
+    assert_non_null(mirror);
+    assert_true(git_repo_set_ref(mirror, "refs/heads/team/y", &first, &err));
+    git_repo_free(mirror);
+    for (size_t i = 0; i < COUNT_OF(left); i++) {
+        char name[1024];
+        (void)snprintf(name, sizeof(name), "%s/%s", path, left[i]);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    mirror = git_repo_open_mirror(path, origin, &err);
+    assert_non_null(mirror);
+    static const char *const names[] = { "refs/heads/main", "refs/heads/team/x" };
+    struct oid found;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!git_repo_set_ref(mirror, names[i], &first, &err))
+            fail_msg("%s", err.text);
+    assert_true(git_repo_ref(mirror, "refs/heads/team/y", &found)); // what was there stays
+    git_repo_free(mirror);
     git_repo_free(origin);
     fixture_repo_free(fixture);
 }
@@ -448,6 +486,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(git_refuses_a_blob_by_its_size_before_reading_it),
     cmocka_unit_test(git_tells_a_rewritten_history_from_a_grown_one),
     cmocka_unit_test(git_reads_objects_of_another_repository_in_place),
+    cmocka_unit_test(git_opens_a_mirror_whose_owner_was_killed),
     cmocka_unit_test(walk_reports_added_changed_and_removed_files),
     cmocka_unit_test(walk_reads_only_folders_that_changed),
     cmocka_unit_test(walk_leaves_out_folders_that_nobody_wants),
