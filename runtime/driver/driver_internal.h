@@ -91,7 +91,7 @@ struct live {
     /* Of a new one that a trigger fired. */
     int64_t fire_trigger;
     usec_t fire_at;
-    usec_t fire_backfill;
+    int64_t fire_backfill;
     /* By seq of a run: the attempt that a worker has or is to get, 0 none; and ATTEMPT_*. */
     uint32_t *on_worker;
     size_t on_worker_count;
@@ -399,7 +399,7 @@ struct creation {
     struct driver_request *asker;
     int64_t fire_trigger; /* see struct execution_row */
     usec_t fire_at;
-    usec_t fire_backfill;
+    int64_t fire_backfill;
 };
 
 /* Fills the answer of a request from an execution in memory, once. */

@@ -482,7 +482,7 @@ static struct live *start(struct driver *driver,
     if (fire != NULL) {
         creation.fire_trigger = state->key;
         creation.fire_at = fire->date;
-        creation.fire_backfill = fire->is_backfill ? fire->backfill_start : 0;
+        creation.fire_backfill = fire->is_backfill ? fire->backfill_id : 0;
     }
     const char *more_inputs = fire != NULL && fire->is_backfill ? backfill->inputs : NULL;
     const char *more_labels = fire != NULL && fire->is_backfill ? backfill->labels : NULL;
@@ -600,7 +600,6 @@ static void fire(struct driver *driver, struct trigger_state *state, const struc
     const struct value *variables = date_variables(driver, spec, &test, fired.date);
     const char *failure =
         fired.kind == FIRE_FAILED ? arena_strdup(driver->arena, context.failure.text) : NULL;
-    fired.backfill_start = backfill.start;
     const struct live *live = start(driver, state, variables, failure, &fired, &backfill);
     if (live != NULL)
         lock(driver, state, live);
@@ -858,7 +857,7 @@ void triggers_refine(struct driver *driver)
             continue;
         struct date_context context;
         struct date_test test = date_test_of(driver, &context, state, &entry->spec->spec);
-        usec_t next = schedule_find(&entry->spec->spec, &test, driver->now);
+        usec_t next = schedule_find(&entry->spec->spec, &test, state->date);
         next = next == USEC_NEVER ? 0 : next;
         if (next != state->next_at) {
             state->next_at = next;

@@ -148,18 +148,28 @@ usec_t trigger_wake_at(const struct trigger_state *state)
     return state->next_at == 0 ? USEC_NEVER : state->next_at;
 }
 
+/*
+ * From when on dates are new: after now, and after the last date that was executed, which may lie
+ * ahead when the clock was set back. Years ahead the clock was wrong before.
+ */
+static usec_t new_after(const struct trigger_state *state, usec_t now)
+{
+    return state->date > now && state->date - now < USEC_DAY ? state->date : now;
+}
+
 void trigger_register(struct trigger_state *state,
                       const struct spec *spec,
                       const struct date_test *test,
                       usec_t now)
 {
-    state->date = now;
+    usec_t after = new_after(state, now);
+    state->date = after;
     state->updated_at = now;
     state->backfill = (struct backfill){ 0 };
     if (spec->kind == SPEC_POLLING)
         state->next_at = now + 1; // at once, but behind the commit that stores the flow
     else
-        state->next_at = is_schedule(spec) ? stored(schedule_find(spec, test, now)) : 0;
+        state->next_at = is_schedule(spec) ? stored(schedule_find(spec, test, after)) : 0;
     if (state->disabled || state->is_off)
         state->next_at = 0;
 }
@@ -176,7 +186,7 @@ static usec_t missed_next(const struct trigger_state *state,
         if (last != -USEC_NEVER && last > state->date)
             return last;
     }
-    return stored(schedule_find(spec, test, now));
+    return stored(schedule_find(spec, test, new_after(state, now)));
 }
 
 void trigger_recover(struct trigger_state *state,
@@ -230,7 +240,7 @@ static struct fire fire_backfill(struct trigger_state *state,
     struct backfill *backfill = &state->backfill;
     struct fire fire = { .date = backfill->current,
                          .is_backfill = true,
-                         .backfill_start = backfill->start };
+                         .backfill_id = backfill->id };
     enum date_answer answer = test_date(spec, test, fire.date);
     if (answer == DATE_YES)
         fire.kind = FIRE_EXECUTION;
@@ -337,7 +347,7 @@ void trigger_set_disabled(struct trigger_state *state,
     if (spec->kind == SPEC_POLLING)
         state->next_at = now;
     else if (is_schedule(spec))
-        state->next_at = stored(schedule_find(spec, test, now));
+        state->next_at = stored(schedule_find(spec, test, new_after(state, now)));
 }
 
 bool trigger_backfill(struct trigger_state *state,
@@ -361,6 +371,7 @@ bool trigger_backfill(struct trigger_state *state,
     if (first == USEC_NEVER)
         return error_set(err, ERR_INVALID, "no date of the schedule lies in the backfill");
     state->backfill = *wanted;
+    state->backfill.id = now;
     state->backfill.end = end;
     state->backfill.current = first;
     state->backfill.previous_next = state->next_at;

@@ -58,7 +58,7 @@ struct fire {
     usec_t next;     /* USEC_NEVER none; on which the conditions hold too */
     usec_t previous; /* -USEC_NEVER none */
     bool is_backfill;
-    usec_t backfill_start;
+    int64_t backfill_id;
 };
 
 /* May it be evaluated now or at a date to come? Locked ones wait for their execution's end. */

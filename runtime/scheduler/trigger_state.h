@@ -14,6 +14,7 @@
 
 struct backfill {
     usec_t start; /* 0: none */
+    int64_t id;   /* tells it from earlier ones of its trigger, over the same dates perhaps */
     usec_t end;
     usec_t current;       /* next occurrence to execute */
     usec_t previous_next; /* next date that was interrupted */

@@ -60,7 +60,7 @@ struct execution_row {
     int64_t fire_trigger;  /* key of the trigger that fired, 0 none: (trigger, fire_at,
                               fire_backfill) are unique */
     usec_t fire_at;
-    usec_t fire_backfill;       /* start of the backfill, 0: regular */
+    int64_t fire_backfill;      /* id of the backfill, 0: regular */
     const struct label *labels; /* in commits: to be indexed; NULL in answers (see the header) */
     size_t labels_count;
     struct bytes header;  /* execution_encode() */

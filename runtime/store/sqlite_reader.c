@@ -320,7 +320,8 @@ static const struct field_column trigger_columns[] = {
     "SELECT t.key, f.namespace, f.id, t.trigger_id, t.kind, t.type, t.spec, t.revision, t.date,"   \
     " t.next_at, t.evaluating_at, t.worker_id, t.execution_id, t.stop_after, t.disabled,"          \
     " t.is_off, t.allow_concurrent, t.backfill_start, t.backfill_end, t.backfill_current,"         \
-    " t.backfill_previous, t.backfill_paused, t.backfill_inputs, t.backfill_labels, t.updated_at"  \
+    " t.backfill_previous, t.backfill_paused, t.backfill_inputs, t.backfill_labels, t.updated_at," \
+    " t.backfill_id"                                                                               \
     " FROM trigger t JOIN flow f ON f.key = t.flow"
 
 static void read_trigger(struct sql_stmt *stmt, struct arena *arena, void *out)
@@ -345,6 +346,7 @@ static void read_trigger(struct sql_stmt *stmt, struct arena *arena, void *out)
         .allow_concurrent = sql_column_int(stmt, 16) != 0,
         .backfill = {
             .start = sql_column_int(stmt, 17),
+            .id = sql_column_int(stmt, 25),
             .end = sql_column_int(stmt, 18),
             .current = sql_column_int(stmt, 19),
             .previous_next = sql_column_int(stmt, 20),

@@ -117,6 +117,8 @@ static const struct step steps[] = {
          "  expires_at INTEGER NOT NULL, body BLOB NOT NULL,"
          "  UNIQUE (flow, name));"
          "CREATE INDEX cache_expires ON cache (expires_at);" },
+    { 2, "ALTER TABLE trigger ADD COLUMN backfill_id INTEGER NOT NULL DEFAULT 0;"
+         "UPDATE trigger SET backfill_id = backfill_start;" },
 };
 
 static bool set_pragma(struct sql *sql, const char *name, int64_t value, struct error *err)

@@ -157,9 +157,9 @@ static const char *const statement_texts[STMT_COUNT] = {
         "INSERT INTO trigger (key, flow, trigger_id, kind, type, spec, revision, date,"
         " next_at, evaluating_at, worker_id, execution_id, stop_after, disabled, is_off,"
         " allow_concurrent, backfill_start, backfill_end, backfill_current, backfill_previous,"
-        " backfill_paused, backfill_inputs, backfill_labels, updated_at)"
+        " backfill_paused, backfill_inputs, backfill_labels, updated_at, backfill_id)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-        " ?18, ?19, ?20, ?21, ?22, ?23, ?24)"
+        " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"
         " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, type = excluded.type,"
         " spec = excluded.spec, revision = excluded.revision, date = excluded.date,"
         " next_at = excluded.next_at, evaluating_at = excluded.evaluating_at,"
@@ -171,7 +171,8 @@ static const char *const statement_texts[STMT_COUNT] = {
         " backfill_previous = excluded.backfill_previous,"
         " backfill_paused = excluded.backfill_paused,"
         " backfill_inputs = excluded.backfill_inputs,"
-        " backfill_labels = excluded.backfill_labels, updated_at = excluded.updated_at",
+        " backfill_labels = excluded.backfill_labels, updated_at = excluded.updated_at,"
+        " backfill_id = excluded.backfill_id",
     [STMT_TRIGGER_ADVANCE] = "UPDATE trigger SET date = ?2, next_at = ?3, execution_id = ?4,"
                              " updated_at = ?5 WHERE key = ?1",
     [STMT_TRIGGER_DELETE] = "DELETE FROM trigger WHERE key = ?1",
@@ -996,6 +997,7 @@ static bool put_trigger(struct sqlite_store *store,
     sql_bind_int(stmt, 16, row->allow_concurrent);
     bind_backfill(stmt, 17, &row->backfill);
     sql_bind_int(stmt, 24, row->updated_at);
+    sql_bind_int(stmt, 25, row->backfill.start == 0 ? 0 : row->backfill.id);
     return sql_run(stmt, err);
 }
 

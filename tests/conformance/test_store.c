@@ -800,7 +800,11 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
         .next_at = noon,
         .execution_id = "x",
         .updated_at = noon,
-        .backfill = { .start = noon - 5, .end = noon, .current = noon - 3, .inputs = "{}" },
+        .backfill = { .start = noon - 5,
+                      .id = 77,
+                      .end = noon,
+                      .current = noon - 3,
+                      .inputs = "{}" },
     };
     *VEC_PUSH(&fixture->commit.triggers) = (struct commit_trigger){ .row = trigger };
     *VEC_PUSH(&fixture->commit.windows) = (struct commit_window){
@@ -836,6 +840,7 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
                                          &found, &err));
     assert_int_equal(found.key, 4);
     assert_int_equal(found.backfill.current, noon - 3);
+    assert_int_equal(found.backfill.id, 77);
     assert_string_equal(found.execution_id, "x");
     trigger.backfill = (struct backfill){ 0 };
     trigger.execution_id = NULL;

@@ -264,6 +264,22 @@ EACH_STORE(driver_backfills_and_goes_on)
     assert_int_equal(driver_bed_executions(bed, "hourly", &rows), 4);
 }
 
+EACH_STORE(driver_backfills_the_same_dates_again)
+{
+    driver_bed_deploy(bed, hourly);
+    struct trigger_request wanted = {
+        .backfill = { .start = bed_noon - 3 * USEC_HOUR, .end = bed_noon - USEC_HOUR },
+    };
+    enum error_code code = ERR_NONE;
+    struct execution_row *rows = NULL;
+    for (size_t round = 1; round <= 2; round++) {
+        driver_bed_advance(bed, bed_noon + (usec_t)round * USEC_MIN);
+        assert_true(trigger_ask(bed, "hourly", TRIGGER_BACKFILL, wanted, &code));
+        driver_bed_advance(bed, bed_noon + (usec_t)round * USEC_MIN + USEC_SEC);
+        assert_int_equal(driver_bed_executions(bed, "hourly", &rows), 3 * round);
+    }
+}
+
 EACH_STORE(driver_unlocks_a_trigger)
 {
     enum error_code code = ERR_NONE;
@@ -551,6 +567,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_shows_a_condition_that_cannot_be_evaluated_as_a_failed_execution),
     cmocka_unit_test(driver_gives_trigger_inputs_and_labels_to_the_execution),
     cmocka_unit_test(driver_backfills_and_goes_on),
+    cmocka_unit_test(driver_backfills_the_same_dates_again),
     cmocka_unit_test(driver_unlocks_a_trigger),
     cmocka_unit_test(driver_releases_the_lock_of_an_execution_that_was_deleted),
     cmocka_unit_test(driver_fires_many_schedules_due_at_once),

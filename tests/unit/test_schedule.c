@@ -295,6 +295,26 @@ static void backfill_executes_past_dates_and_gives_way(void **state)
     assert_int_equal(trigger_wake_at(&trigger), USEC_NEVER);
 }
 
+static void a_clock_set_back_brings_no_date_again(void **state)
+{
+    (void)state;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct spec spec = spec_of(arena, "c||0|UTC|0 * * * *");
+    struct trigger_state trigger = schedule_state();
+    usec_t one = test_time("2026-01-01T01:00:00Z");
+    trigger_register(&trigger, &spec, NULL, one - USEC_MIN);
+    assert_int_equal(trigger_fire(&trigger, &spec, NULL, RECOVER_ALL, one).date, one);
+    trigger_register(&trigger, &spec, NULL, one - USEC_MIN);
+    assert_int_equal(trigger.next_at, one + USEC_HOUR);
+    trigger_set_disabled(&trigger, &spec, NULL, true, one - USEC_MIN);
+    trigger_set_disabled(&trigger, &spec, NULL, false, one - USEC_MIN);
+    assert_int_equal(trigger.next_at, one + USEC_HOUR);
+    // A clock that was wrong by years does not stop the schedule for years.
+    trigger.date = one + 400 * USEC_DAY;
+    trigger_register(&trigger, &spec, NULL, one + USEC_MIN);
+    assert_int_equal(trigger.next_at, one + USEC_HOUR);
+}
+
 static void polling_waits_for_its_answer_and_its_interval(void **state)
 {
     (void)state;
@@ -403,6 +423,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(schedule_skips_dates_that_are_too_late),
     cmocka_unit_test(schedule_stops_after_the_states_it_was_told),
     cmocka_unit_test(backfill_executes_past_dates_and_gives_way),
+    cmocka_unit_test(a_clock_set_back_brings_no_date_again),
     cmocka_unit_test(polling_waits_for_its_answer_and_its_interval),
     cmocka_unit_test(windows_stand_where_their_rule_puts_them),
     cmocka_unit_test(window_results_survive_their_encoding),
