@@ -280,11 +280,15 @@ struct date_context {
     struct error failure;
 };
 
-static char *format_date(struct arena *arena, const struct spec *spec, const char *zone, usec_t at)
+/* In which dates are shown. */
+static const struct tz *shown_in(const struct driver *driver, const struct spec *spec)
 {
-    const struct tz *tz = spec->names_zone ? spec->tz : tz_get(zone, NULL);
-    if (tz == NULL)
-        tz = tz_utc();
+    const struct tz *tz = spec->names_zone ? spec->tz : tz_get(driver->config.zone, NULL);
+    return tz == NULL ? tz_utc() : tz;
+}
+
+static char *format_date(struct arena *arena, const struct tz *tz, usec_t at)
+{
     struct civil civil = civil_of(tz_local(tz, at));
     struct buf text = { 0 };
     time_write_date(&text, &civil);
@@ -326,11 +330,16 @@ static const struct value *trigger_context(struct driver *driver,
     return value_build_map(&context);
 }
 
-/* Do the conditions and `when` of a trigger hold in a context? */
+/*
+ * Do the conditions and `when` of a trigger hold in a context? tz and span are NULL unless it is
+ * asked for how long.
+ */
 static enum date_answer trigger_holds(struct driver *driver,
                                       const struct flow *flow,
                                       const struct trigger *trigger,
                                       const struct value *context,
+                                      const struct tz *tz,
+                                      struct condition_span *span,
                                       struct error *err)
 {
     struct expr_env env = create_env(driver, context, flow->cache);
@@ -340,12 +349,18 @@ static enum date_answer trigger_holds(struct driver *driver,
         .namespace = flow->namespace,
         .flow_id = flow->id,
         .scratch = driver->scratch,
+        .tz = tz,
+        .span = condition_span_all(),
     };
     bool holds = true;
     if (!conditions_hold(trigger->conditions, &conditions, &holds, err))
         return DATE_FAILS;
+    if (span != NULL)
+        *span = conditions.span;
     if (!holds || trigger->when == NULL)
         return holds ? DATE_YES : DATE_NO;
+    if (span != NULL)
+        span->varies = true;
     bool ok = true;
     holds = expr_render_truth(&env, trigger->when, &ok, err);
     if (!ok)
@@ -353,19 +368,23 @@ static enum date_answer trigger_holds(struct driver *driver,
     return holds ? DATE_YES : DATE_NO;
 }
 
-static enum date_answer date_holds(void *data, usec_t date)
+static enum date_answer date_holds(void *data, usec_t date, struct date_span *same)
 {
     struct date_context *context = data;
     struct driver *driver = context->driver;
     struct arena_mark mark = arena_mark(driver->scratch);
     struct value_builder variables = value_build(driver->scratch);
-    value_put_text(&variables, "date",
-                   format_date(driver->scratch, context->spec, driver->config.zone, date));
+    const struct tz *tz = shown_in(driver, context->spec);
+    value_put_text(&variables, "date", format_date(driver->scratch, tz, date));
     const struct value *seen = trigger_context(driver, context->flow, value_build_map(&variables));
     struct error err = { 0 };
-    enum date_answer answer = trigger_holds(driver, context->flow, context->trigger, seen, &err);
+    struct condition_span span = { .varies = true };
+    enum date_answer answer =
+        trigger_holds(driver, context->flow, context->trigger, seen, tz, &span, &err);
     if (answer == DATE_FAILS)
         context->failure = err;
+    else if (!span.varies)
+        *same = (struct date_span){ .since = span.since, .until = span.until };
     arena_rewind(driver->scratch, mark);
     return answer;
 }
@@ -517,12 +536,12 @@ static const struct value *date_variables(struct driver *driver,
     usec_t previous = -USEC_NEVER;
     schedule_neighbours(spec, test, date, &next, &previous);
     struct value_builder builder = value_build(arena);
-    value_put_text(&builder, "date", format_date(arena, spec, driver->config.zone, date));
+    const struct tz *tz = shown_in(driver, spec);
+    value_put_text(&builder, "date", format_date(arena, tz, date));
     if (next != USEC_NEVER)
-        value_put_text(&builder, "next", format_date(arena, spec, driver->config.zone, next));
+        value_put_text(&builder, "next", format_date(arena, tz, next));
     if (previous != -USEC_NEVER)
-        value_put_text(&builder, "previous",
-                       format_date(arena, spec, driver->config.zone, previous));
+        value_put_text(&builder, "previous", format_date(arena, tz, previous));
     return value_build_map(&builder);
 }
 
@@ -747,7 +766,7 @@ void triggers_answer(struct driver *driver, const struct message *message)
     } else if (trigger != NULL && message->variables != NULL) {
         const struct value *variables = value_copy(driver->arena, message->variables);
         const struct value *context = trigger_context(driver, flow, variables);
-        enum date_answer holds = trigger_holds(driver, flow, trigger, context, &err);
+        enum date_answer holds = trigger_holds(driver, flow, trigger, context, NULL, NULL, &err);
         if (holds == DATE_FAILS)
             log_evaluation(driver, state, arena_strdup(driver->arena, err.text));
         map_put_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key), state);

@@ -318,6 +318,12 @@ static const struct value *make_labels(const struct context *context, struct are
 
 /* ---- trigger ---- */
 
+static bool is_triggered_by(const struct context *context, const char *end)
+{
+    const char *type = context->execution->trigger_type;
+    return type != NULL && str_ends(type, end);
+}
+
 static const struct value *make_trigger(const struct context *context, struct arena *arena)
 {
     const struct execution *execution = context->execution;
@@ -327,15 +333,17 @@ static const struct value *make_trigger(const struct context *context, struct ar
         return NULL;
     if (execution->trigger_variables == NULL)
         return &value_empty_map;
-    return value_decrypt(context->world, arena, execution->trigger_variables);
+    const struct value *variables =
+        value_decrypt(context->world, arena, execution->trigger_variables);
+    // A webhook without payload: an expression sees null, the API nothing.
+    if (is_triggered_by(context, ".Webhook") && value_get(variables, "body") == NULL)
+        variables = value_with(arena, variables, "body", &value_null);
+    return variables;
 }
 
 static const struct value *make_schedule(const struct context *context, struct arena *arena)
 {
-    bool is_schedule =
-        str_ends(context->execution->trigger_type == NULL ? "" : context->execution->trigger_type,
-                 ".Schedule");
-    return is_schedule ? make_trigger(context, arena) : NULL;
+    return is_triggered_by(context, ".Schedule") ? make_trigger(context, arena) : NULL;
 }
 
 /* ---- the rest ---- */

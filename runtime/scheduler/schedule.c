@@ -42,11 +42,13 @@ usec_t schedule_before(const struct spec *spec, usec_t before)
 
 static enum date_answer test_date(const struct spec *spec,
                                   const struct date_test *test,
-                                  usec_t date)
+                                  usec_t date,
+                                  struct date_span *same)
 {
+    *same = (struct date_span){ .since = date, .until = date + 1 };
     if (!spec->has_conditions || test == NULL || test->holds == NULL)
         return DATE_YES;
-    return test->holds(test->data, date);
+    return test->holds(test->data, date, same);
 }
 
 static usec_t reach_from(usec_t at, usec_t span)
@@ -57,12 +59,13 @@ static usec_t reach_from(usec_t at, usec_t span)
 usec_t schedule_find(const struct spec *spec, const struct date_test *test, usec_t after)
 {
     usec_t end = reach_from(after, SCHEDULE_REACH);
-    usec_t date = after;
+    usec_t date = USEC_NEVER;
+    struct date_span same = { .until = after + 1 };
     for (unsigned looked = 0; looked < SCHEDULE_SLICE; looked++) {
-        date = schedule_after(spec, date);
+        date = same.until > end ? USEC_NEVER : schedule_after(spec, same.until - 1);
         if (date == USEC_NEVER || date > end)
             return USEC_NEVER;
-        if (test_date(spec, test, date) != DATE_NO)
+        if (test_date(spec, test, date, &same) != DATE_NO)
             return date;
     }
     return date; // looked at again when it comes
@@ -72,12 +75,12 @@ usec_t schedule_find(const struct spec *spec, const struct date_test *test, usec
 static usec_t find_exact(const struct spec *spec, const struct date_test *test, usec_t after)
 {
     usec_t end = reach_from(after, SCHEDULE_REACH);
-    usec_t date = after;
-    for (unsigned looked = 0; looked < SCHEDULE_SLICE; looked++) {
-        date = schedule_after(spec, date);
+    struct date_span same = { .until = after + 1 };
+    for (unsigned looked = 0; looked < SCHEDULE_SLICE && same.until <= end; looked++) {
+        usec_t date = schedule_after(spec, same.until - 1);
         if (date == USEC_NEVER || date > end)
             break;
-        if (test_date(spec, test, date) == DATE_YES)
+        if (test_date(spec, test, date, &same) == DATE_YES)
             return date;
     }
     return USEC_NEVER;
@@ -87,12 +90,13 @@ static usec_t find_exact_before(const struct spec *spec,
                                 const struct date_test *test,
                                 usec_t before)
 {
-    usec_t date = before;
-    for (unsigned looked = 0; looked < SCHEDULE_SLICE; looked++) {
-        date = schedule_before(spec, date);
-        if (date == -USEC_NEVER || date < before - SCHEDULE_REACH)
+    usec_t end = before - SCHEDULE_REACH;
+    struct date_span same = { .since = before };
+    for (unsigned looked = 0; looked < SCHEDULE_SLICE && same.since > end; looked++) {
+        usec_t date = schedule_before(spec, same.since);
+        if (date == -USEC_NEVER || date < end)
             break;
-        if (test_date(spec, test, date) == DATE_YES)
+        if (test_date(spec, test, date, &same) == DATE_YES)
             return date;
     }
     return -USEC_NEVER;
@@ -241,7 +245,8 @@ static struct fire fire_backfill(struct trigger_state *state,
     struct fire fire = { .date = backfill->current,
                          .is_backfill = true,
                          .backfill_id = backfill->id };
-    enum date_answer answer = test_date(spec, test, fire.date);
+    struct date_span same;
+    enum date_answer answer = test_date(spec, test, fire.date, &same);
     if (answer == DATE_YES)
         fire.kind = FIRE_EXECUTION;
     else if (answer == DATE_FAILS)
@@ -289,7 +294,8 @@ struct fire trigger_fire(struct trigger_state *state,
         state->next_at = stored(fire.date);
         return fire;
     }
-    enum date_answer answer = test_date(spec, test, fire.date);
+    struct date_span same;
+    enum date_answer answer = test_date(spec, test, fire.date, &same);
     if (answer == DATE_YES)
         fire.kind = FIRE_EXECUTION;
     else if (answer == DATE_FAILS)

@@ -3,8 +3,10 @@
  * When does a trigger fire? Decisions on its stored state (flow-language.md 5.3, 5.4), pure.
  *
  * A date condition is a callback, because it may need the flow. Searches for a date that satisfies
- * one are cut into slices: a date at which the search stopped is stored as the next date, and when
- * it comes it is checked like any other. A condition that never holds delays nothing.
+ * one leap over dates of which a condition says that they are alike (a weekend, a month), and are
+ * cut into slices where it cannot tell: a date at which the search stopped is stored as the next
+ * date, and when it comes it is checked like any other. A condition that never holds delays
+ * nothing.
  */
 #ifndef RUNTIME_SCHEDULER_SCHEDULE_H
 #define RUNTIME_SCHEDULER_SCHEDULE_H
@@ -27,9 +29,18 @@ struct error;
 
 enum date_answer { DATE_NO, DATE_YES, DATE_FAILS };
 
-/* Conditions and `when` on an occurrence; NULL callbacks hold always. */
+/* The answer is the same for every date from `since` up to before `until`. */
+struct date_span {
+    usec_t since;
+    usec_t until;
+};
+
+/*
+ * Conditions and `when` on an occurrence; NULL callbacks hold always. `same` comes as the date
+ * alone; a callback that knows for how long its answer is good widens it.
+ */
 struct date_test {
-    enum date_answer (*holds)(void *data, usec_t date);
+    enum date_answer (*holds)(void *data, usec_t date, struct date_span *same);
     void *data;
 };
 

@@ -11,11 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "core/flow.h"
 
 struct error;
 struct expr_env;
 struct plugin_set;
+struct tz;
 struct value;
 
 /* The execution that a Flow trigger observes, or that a listener belongs to. */
@@ -30,6 +32,16 @@ struct condition_subject {
     size_t retry_states_count;
 };
 
+/*
+ * What an answer is good for: it would be the same for every `trigger.date` from `since` up to
+ * before `until`. Who searches a date on which conditions hold need not ask for those.
+ */
+struct condition_span {
+    usec_t since;
+    usec_t until;
+    bool varies; /* by what is not known: only for the very date that was asked */
+};
+
 struct condition_env {
     const struct plugin_set *plugins;
     struct expr_env *expr;                   /* context of the trigger, with `trigger` */
@@ -37,7 +49,12 @@ struct condition_env {
     const char *namespace;                   /* of the flow that has the trigger or listener */
     const char *flow_id;
     struct arena *scratch;
+    const struct tz *tz;        /* of trigger.date; NULL: nobody asks for the span */
+    struct condition_span span; /* of all answers since the caller set it to { -∞, ∞ } */
 };
+
+/* {-∞, ∞} */
+struct condition_span condition_span_all(void);
 
 /*
  * Does one condition hold? A MultipleCondition holds here: its window is kept by who observes.

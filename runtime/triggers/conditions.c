@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,7 @@
 #include "core/holiday.h"
 #include "core/labels.h"
 #include "core/plugin.h"
+#include "core/tz.h"
 #include "core/value.h"
 #include "runtime/triggers/condition.h"
 #include "runtime/triggers/time_window.h"
@@ -29,6 +31,76 @@ struct condition_ops {
                   bool *out,
                   struct error *err);
 };
+
+/* ---- spans ---- */
+
+struct condition_span condition_span_all(void)
+{
+    return (struct condition_span){ .since = -USEC_NEVER, .until = USEC_NEVER };
+}
+
+static void narrow(struct condition_env *env, usec_t since, usec_t until)
+{
+    if (since > env->span.since)
+        env->span.since = since;
+    if (until < env->span.until)
+        env->span.until = until;
+}
+
+/* A boundary: the answer may be another one from `at` on. */
+static void narrow_at(struct condition_env *env, usec_t date, usec_t at)
+{
+    if (at <= date)
+        narrow(env, at, USEC_NEVER);
+    else
+        narrow(env, -USEC_NEVER, at);
+}
+
+/* Is a member, which is not the date, the same whatever the date? */
+static bool is_fixed(const struct value *map, const char *key)
+{
+    const char *text = value_get_text(map, key, NULL);
+    return text == NULL || !expr_is_dynamic(text);
+}
+
+/* Does what a condition looks at follow trigger.date? */
+static bool follows_date(struct condition_env *env, const struct value *map)
+{
+    const char *text = value_get_text(map, "date", NULL);
+    if (env->tz == NULL || !is_fixed(map, "after") || !is_fixed(map, "before") ||
+        !is_fixed(map, "dayOfWeek") || !is_fixed(map, "dayInMonth") || !is_fixed(map, "country") ||
+        !is_fixed(map, "subDivision")) {
+        env->span.varies = true;
+        return false;
+    }
+    if (value_get(map, "date") == NULL)
+        return true;
+    if (is_fixed(map, "date"))
+        return false;
+    char squeezed[32];
+    size_t length = 0;
+    for (; *text != '\0' && length < sizeof(squeezed) - 1; text++)
+        if (*text != ' ')
+            squeezed[length++] = *text;
+    squeezed[length] = '\0';
+    bool is_usual = strcmp(squeezed, "{{trigger.date}}") == 0;
+    env->span.varies |= !is_usual;
+    return is_usual;
+}
+
+/* The local day of a date. */
+static void narrow_day(struct condition_env *env, usec_t date)
+{
+    usec_t local = tz_local(env->tz, date);
+    usec_t midnight = local - (local % USEC_DAY + USEC_DAY) % USEC_DAY;
+    usec_t since = date;
+    usec_t until = date + 1;
+    (void)tz_resolve(env->tz, midnight, &since);
+    (void)tz_resolve(env->tz, midnight + USEC_DAY, &until);
+    narrow(env, since, until);
+}
+
+/* ---- evaluation ---- */
 
 static bool holds_one(const struct value *condition,
                       struct condition_env *env,
@@ -134,20 +206,23 @@ static bool date_between_holds(const void *bound,
     const struct date_between *p = bound;
     struct moment date;
     struct moment limit;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
+    bool follows = follows_date(env, map);
     bool holds = true;
     if (!str_empty(p->after)) {
         if (!read_moment(p->after, &limit, err))
             return error_wrap(err, "after");
         holds = date.at > limit.at;
+        if (follows)
+            narrow_at(env, date.at, limit.at + 1);
     }
     if (!str_empty(p->before)) {
         if (!read_moment(p->before, &limit, err))
             return error_wrap(err, "before");
         holds = holds && date.at < limit.at;
+        if (follows)
+            narrow_at(env, date.at, limit.at);
     }
     *out = holds;
     return true;
@@ -203,10 +278,10 @@ static bool day_week_holds(const void *bound,
 {
     const struct day_week *p = bound;
     struct moment date;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
+    if (follows_date(env, map))
+        narrow_day(env, date.at);
     *out = date.civil.weekday == p->weekday + 1;
     return true;
 }
@@ -219,10 +294,10 @@ static bool day_week_in_month_holds(const void *bound,
 {
     const struct day_week *p = bound;
     struct moment date;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
+    if (follows_date(env, map))
+        narrow_day(env, date.at);
     bool is_last = date.civil.day + 7 > civil_month_days(date.civil.year, date.civil.month);
     bool is_nth = p->nth == 4 ? is_last : (date.civil.day - 1) / 7 == p->nth;
     *out = date.civil.weekday == p->weekday + 1 && is_nth;
@@ -246,10 +321,10 @@ static bool weekend_holds(const void *bound,
 {
     const struct only_date *p = bound;
     struct moment date;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
+    if (follows_date(env, map))
+        narrow_day(env, date.at);
     *out = date.civil.weekday >= 6;
     return true;
 }
@@ -285,8 +360,6 @@ static bool time_between_holds(const void *bound,
     struct moment date;
     usec_t after = 0;
     usec_t before = 0;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
     bool has_after = !str_empty(p->after);
@@ -297,6 +370,14 @@ static bool time_between_holds(const void *bound,
         return error_wrap(err, "before");
     usec_t midnight = civil_days(date.civil.year, date.civil.month, date.civil.day) * USEC_DAY;
     usec_t at = date.local - midnight - date.offset * USEC_SEC;
+    if (follows_date(env, map)) {
+        usec_t start = date.at - at; // of that day in UTC, from where the times are counted
+        narrow_day(env, date.at);
+        if (has_after)
+            narrow_at(env, date.at, start + after + 1);
+        if (has_before)
+            narrow_at(env, date.at, start + before);
+    }
     bool is_late = !has_after || at > after;
     bool is_early = !has_before || at < before;
     *out = has_after && has_before && after > before ? is_late || is_early : is_late && is_early;
@@ -311,12 +392,28 @@ struct public_holiday {
 
 static const struct prop public_holiday_props[] = {
     DATE_ROW(struct public_holiday),
-    { "country", STR(struct public_holiday, country), .flags = PROP_EXPR | PROP_REQUIRED,
-      .doc = "ISO 3166 code of the country, such as FR." },
+    { "country", STR(struct public_holiday, country), .flags = PROP_EXPR,
+      .doc = "ISO 3166 code of the country, such as FR; that of the server's locale by default, "
+             "else US." },
     { "subDivision", STR(struct public_holiday, subdivision), .flags = PROP_EXPR,
       .doc = "ISO 3166-2 code of the subdivision, such as BY of DE-BY." },
     { 0 },
 };
+
+/* The country of the server's locale: "FR" of "fr_FR.UTF-8". */
+static const char *own_country(struct arena *arena)
+{
+    static const char *const names[] = { "LC_ALL", "LC_TIME", "LANG" };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *locale = getenv(names[i]);
+        if (str_empty(locale))
+            continue;
+        const char *line = strchr(locale, '_');
+        return line != NULL && strcspn(line + 1, ".@") == 2 ? arena_strndup(arena, line + 1, 2)
+                                                            : "US";
+    }
+    return "US";
+}
 
 static bool public_holiday_holds(const void *bound,
                                  const struct value *map,
@@ -326,11 +423,12 @@ static bool public_holiday_holds(const void *bound,
 {
     const struct public_holiday *p = bound;
     struct moment date;
-    (void)map;
-    (void)env;
     if (!read_moment(p->date, &date, err))
         return false;
-    return holiday_is(&date.civil, p->country, p->subdivision, out, err);
+    if (follows_date(env, map))
+        narrow_day(env, date.at);
+    const char *country = str_empty(p->country) ? own_country(env->scratch) : p->country;
+    return holiday_is(&date.civil, country, p->subdivision, out, err);
 }
 
 /* ---- expressions ---- */
@@ -353,6 +451,7 @@ static bool expression_holds(const void *bound,
 {
     const struct expression *p = bound;
     (void)map;
+    env->span.varies = true;
     const char *text = expr_render_text(env->expr, env->scratch, p->expression, NULL, err);
     if (text == NULL)
         return false;
@@ -375,6 +474,7 @@ static bool outputs_hold(const void *bound,
 {
     const struct expression *p = bound;
     (void)map;
+    env->span.varies = true;
     if (env->subject == NULL || value_count(env->subject->outputs) == 0) {
         *out = false;
         return true;

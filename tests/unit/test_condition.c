@@ -3,8 +3,14 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/buf.h"
+#include "base/check.h"
 #include "base/error.h"
+#include "base/rng.h"
+#include "base/timefmt.h"
 #include "core/expr/expr.h"
+#include "core/tz.h"
 #include "core/value.h"
 #include "core/yaml.h"
 #include "runtime/plugins.h"
@@ -38,8 +44,13 @@ static struct condition_subject subject_of(struct arena *arena)
     };
 }
 
-static bool evaluate(
-    struct arena *arena, const char *type, const char *props, const char *date, bool *ok)
+static bool evaluate_in(struct arena *arena,
+                        const char *type,
+                        const char *props,
+                        const char *date,
+                        const struct tz *tz,
+                        struct condition_span *span,
+                        bool *ok)
 {
     struct condition_subject subject = subject_of(arena);
     struct value_builder trigger = value_build(arena);
@@ -55,13 +66,23 @@ static bool evaluate(
         .namespace = "company.listener",
         .flow_id = "publish",
         .scratch = arena,
+        .tz = tz,
+        .span = condition_span_all(),
     };
     char text[1024];
     (void)snprintf(text, sizeof(text), "{type: %s, %s}", type, props);
     struct error err = { 0 };
     bool holds = false;
     *ok = condition_holds(yaml(arena, text), &env, &holds, &err);
+    *span = env.span;
     return holds;
+}
+
+static bool evaluate(
+    struct arena *arena, const char *type, const char *props, const char *date, bool *ok)
+{
+    struct condition_span span;
+    return evaluate_in(arena, type, props, date, NULL, &span, ok);
 }
 
 #define P "io.kestra.plugin.core.condition."
@@ -98,6 +119,7 @@ static void conditions_hold_as_their_table_says(void **state)
           false },
         { P "PublicHoliday", "country: FR", "2026-07-14T09:00:00+02:00", true },
         { P "PublicHoliday", "country: FR", "2026-07-15T09:00:00+02:00", false },
+        { P "PublicHoliday", "id: x", "2026-07-15T09:00:00+02:00", false },
         { P "Expression", "expression: '{{ trigger.date }}'", "2026-11-24T09:00:00Z", true },
         { P "Expression", "expression: '{{ 1 == 2 }}'", "2026-11-24T09:00:00Z", false },
         { P "Expression", "expression: '0'", "2026-11-24T09:00:00Z", true },
@@ -140,6 +162,72 @@ static void conditions_hold_as_their_table_says(void **state)
     }
 }
 
+static bool holds_at(const char *type,
+                     const char *props,
+                     const struct tz *tz,
+                     usec_t at,
+                     struct condition_span *span)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct civil civil = civil_of(tz_local(tz, at));
+    struct buf text = { 0 };
+    time_write_date(&text, &civil);
+    buf_putc(&text, 'T');
+    time_write_time(&text, &civil, 6, true);
+    time_write_offset(&text, tz_offset(tz, at));
+    bool ok = false;
+    bool holds = evaluate_in(arena, type, props, buf_text(&text), tz, span, &ok);
+    buf_free(&text);
+    assert_true(ok);
+    return holds;
+}
+
+static void an_answer_is_the_same_for_all_of_its_span(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        { P "Weekend", "id: x" },
+        { P "DayWeekInMonth", "dayOfWeek: MONDAY, dayInMonth: FIRST" },
+        { P "PublicHoliday", "country: FR, date: '{{trigger.date}}'" },
+        { P "TimeBetween", "after: '09:00:00+01:00', before: '17:30:00+01:00'" },
+        { P "TimeBetween", "after: '22:00:00Z', before: '06:00:00Z'" },
+        { P "TimeBetween", "before: '01:30:00+02:00'" },
+        { P "DateTimeBetween", "after: '2026-03-29T02:30:00+01:00'" },
+        { P "DateTimeBetween", "after: '2026-03-20T00:00:00Z', before: '2026-10-25T01:00:00Z'" },
+        { P "Not", "conditions: [{type: " P "Weekend}, {type: " P "PublicHoliday, country: FR}]" },
+        { P "Or", "conditions: [{type: " P "Weekend}, {type: " P
+                  "TimeBetween, after: '12:00:00Z', before: '13:00:00Z'}]" },
+        { P "Weekend", "date: '2026-11-28T10:00:00Z'" },
+    };
+    const struct tz *tz = tz_get("Europe/Paris", NULL);
+    usec_t begin = test_time("2026-01-01T00:00:00Z");
+    struct rng rng = { .state = 7 };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t round = 0; round < 200; round++) {
+            usec_t at = begin + (usec_t)rng_below(&rng, 366ULL * 24 * 3600) * USEC_SEC;
+            struct condition_span span;
+            struct condition_span other;
+            bool holds = holds_at(rows[i][0], rows[i][1], tz, at, &span);
+            if (span.varies || span.since > at || span.until <= at)
+                fail_msg("%s {%s}: no span at %lld", rows[i][0], rows[i][1], (long long)at);
+            usec_t first = span.since < begin ? begin : span.since;
+            usec_t last = span.until > begin + 366 * USEC_DAY ? begin + 366 * USEC_DAY : span.until;
+            usec_t between = first + (usec_t)rng_below(&rng, (uint64_t)(last - first));
+            if (holds_at(rows[i][0], rows[i][1], tz, first, &other) != holds ||
+                holds_at(rows[i][0], rows[i][1], tz, last - 1, &other) != holds ||
+                holds_at(rows[i][0], rows[i][1], tz, between, &other) != holds)
+                fail_msg("%s {%s}: another answer near %lld", rows[i][0], rows[i][1],
+                         (long long)at);
+        }
+    }
+    struct condition_span span;
+    (void)holds_at(P "Expression", "expression: '{{ trigger.date }}'", tz, begin, &span);
+    assert_true(span.varies);
+    (void)holds_at(P "Weekend", "date: '{{ trigger.date | dateAdd(1, \"DAYS\") }}'", tz, begin,
+                   &span);
+    assert_true(span.varies);
+}
+
 static void a_condition_that_cannot_be_evaluated_is_an_error(void **state)
 {
     (void)state;
@@ -160,6 +248,7 @@ static void a_condition_that_cannot_be_evaluated_is_an_error(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(conditions_hold_as_their_table_says),
+    cmocka_unit_test(an_answer_is_the_same_for_all_of_its_span),
     cmocka_unit_test(a_condition_that_cannot_be_evaluated_is_an_error),
 };
 TEST_GROUP(condition, tests)

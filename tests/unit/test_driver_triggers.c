@@ -264,6 +264,34 @@ EACH_STORE(driver_backfills_and_goes_on)
     assert_int_equal(driver_bed_executions(bed, "hourly", &rows), 4);
 }
 
+EACH_STORE(driver_finds_the_next_date_on_which_conditions_hold)
+{
+    driver_bed_deploy(bed, "id: rare\n"
+                           "tasks: [{id: a, type: Log, message: x}]\n"
+                           "triggers:\n"
+                           "  - id: t\n"
+                           "    type: Schedule\n"
+                           "    cron: \"* * * * *\"\n"
+                           "    timezone: Europe/Paris\n"
+                           "    conditions:\n"
+                           "      - type: io.kestra.plugin.core.condition.DayWeekInMonth\n"
+                           "        dayOfWeek: MONDAY\n"
+                           "        dayInMonth: LAST\n"
+                           "      - type: io.kestra.plugin.core.condition.Not\n"
+                           "        conditions:\n"
+                           "          - type: io.kestra.plugin.core.condition.TimeBetween\n"
+                           "            before: \"09:59:00+01:00\"\n");
+    driver_bed_advance(bed, bed_noon + USEC_SEC);
+    usec_t first = test_time("2026-01-26T08:59:00Z");
+    assert_int_equal(driver_bed_trigger(bed, "rare", "t")->next_at, first);
+    driver_bed_advance(bed, first);
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "rare", &rows), 1);
+    assert_string_equal(variable(bed, &rows[0], "date"), "2026-01-26T09:59:00+01:00");
+    assert_string_equal(variable(bed, &rows[0], "next"), "2026-01-26T10:00:00+01:00");
+    assert_string_equal(variable(bed, &rows[0], "previous"), "2025-12-29T23:59:00+01:00");
+}
+
 EACH_STORE(driver_backfills_the_same_dates_again)
 {
     driver_bed_deploy(bed, hourly);
@@ -567,6 +595,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_shows_a_condition_that_cannot_be_evaluated_as_a_failed_execution),
     cmocka_unit_test(driver_gives_trigger_inputs_and_labels_to_the_execution),
     cmocka_unit_test(driver_backfills_and_goes_on),
+    cmocka_unit_test(driver_finds_the_next_date_on_which_conditions_hold),
     cmocka_unit_test(driver_backfills_the_same_dates_again),
     cmocka_unit_test(driver_unlocks_a_trigger),
     cmocka_unit_test(driver_releases_the_lock_of_an_execution_that_was_deleted),

@@ -130,14 +130,16 @@ static void spec_refuses_what_it_did_not_write(void **state)
 
 /* ---- firing ---- */
 
-static enum date_answer only_mondays(void *data, usec_t date)
+static enum date_answer only_mondays(void *data, usec_t date, struct date_span *same)
 {
+    (void)same;
     ++*(unsigned *)data;
     return (date / USEC_DAY + 3) % 7 == 0 ? DATE_YES : DATE_NO; // 1970-01-01 was a Thursday
 }
 
-static enum date_answer never(void *data, usec_t date)
+static enum date_answer never(void *data, usec_t date, struct date_span *same)
 {
+    (void)same;
     (void)date;
     ++*(unsigned *)data;
     return DATE_NO;
