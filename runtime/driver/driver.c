@@ -675,7 +675,7 @@ static void timers_due(struct driver *driver)
         else if (timer == &driver->retention)
             recover_retention(driver);
         else if (timer == &driver->windows)
-            observers_expire(driver);
+            windows_look(driver);
         else if (LIST_OWNER(timer, struct owned_timer, timer)->owner == TIMER_OF_TRIGGER)
             trigger_due(driver, timer);
         else
@@ -1133,7 +1133,8 @@ struct driver *driver_new(const struct driver_config *config, struct error *err)
     }
     wheel_set(driver->wheel, &driver->horizon, driver->now);
     wheel_set(driver->wheel, &driver->lease, driver->now + driver->config.lease);
-    wheel_set(driver->wheel, &driver->windows, driver->now + HORIZON);
+    if (!wheel_is_set(&driver->windows))
+        wheel_set(driver->wheel, &driver->windows, driver->now + HORIZON);
     if (driver->config.retention > 0)
         wheel_set(driver->wheel, &driver->retention, driver->now + USEC_MIN);
     return driver;

@@ -30,6 +30,7 @@
 #include "base/wheel.h"
 #include "core/expr/expr.h"
 #include "runtime/driver/driver.h"
+#include "runtime/scheduler/window.h"
 #include "runtime/store/logstore.h"
 #include "runtime/store/store.h"
 
@@ -159,12 +160,29 @@ struct observer {
     char *namespace;
     char *flow_id;
     char *trigger_id;
-    bool is_off; /* by definition or by its stored flag */
+    bool is_off;    /* by definition or by its stored flag */
+    usec_t look_at; /* spec.misses: when a window of it begins or has ended */
 };
 typedef VEC(struct observer *) observer_vec;
 
-/* A window of this turn that is not stored yet (flow_triggers.c). */
-struct window_state;
+/* ---- windows of Flow triggers (windows.c) ---- */
+
+/* As this turn has left it. */
+struct window_state {
+    usec_t start;
+    usec_t end;
+    bool exists;
+    struct window_results results;
+};
+
+struct window_name {
+    const char *namespace;
+    const char *flow_id;
+    const char *id; /* trigger id and id of the precondition */
+};
+
+/* The precondition id of what `dependsOn` gathers. */
+#define WINDOW_DEPENDS_ON "dependsOn"
 
 /* ---- flows (flows.c) ---- */
 
@@ -498,9 +516,23 @@ void observers_remove(struct driver *driver, int64_t key);
 void observers_free(struct driver *driver);
 /* An execution changed its state. */
 void observers_notice(struct driver *driver, struct live *live, enum state state);
-/* Forgets windows that are over. */
-void observers_expire(struct driver *driver);
 void observers_committed(struct driver *driver);
+
+/* ---- windows.c ---- */
+
+/* That of this turn or of the store; one that does not exist is empty. Lives as long as the turn.
+ */
+struct window_state *window_load(struct driver *driver, const struct window_name *name);
+/* Into this commit; one that no longer exists is removed. */
+void window_save(struct driver *driver,
+                 const struct window_name *name,
+                 const struct window_state *window);
+/* Its time is over: a trigger with onMiss that did not fire makes a FAILED execution. */
+void window_closed(struct driver *driver,
+                   const struct window_name *name,
+                   const struct window_results *results);
+/* Closes windows that are over; opens those whose miss somebody wants to know of. */
+void windows_look(struct driver *driver);
 
 /* ---- requests.c, changes.c ---- */
 

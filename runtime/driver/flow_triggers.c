@@ -17,16 +17,6 @@
 #include "runtime/scheduler/window.h"
 #include "runtime/triggers/condition.h"
 
-#define EXPIRE_EVERY USEC_MIN
-#define EXPIRE_PAGE  500U
-
-struct window_state {
-    usec_t start;
-    usec_t end;
-    bool exists;
-    struct window_results results;
-};
-
 /* ---- who listens ---- */
 
 static void index_clear(struct driver *driver)
@@ -77,6 +67,8 @@ void observers_put(struct driver *driver, const struct trigger_state *state)
     int64_t key = state->key;
     map_put_bytes(&driver->observers, &key, sizeof(key), observer);
     index_clear(driver);
+    if (spec->spec.misses && !observer->is_off)
+        wheel_set(driver->wheel, &driver->windows, driver->now + 1); // behind the flow's commit
 }
 
 void observers_free(struct driver *driver)
@@ -141,6 +133,7 @@ static void index_make(struct driver *driver)
 /* An execution that changed its state, seen by one trigger. Everything is the turn's arena. */
 struct observation {
     struct driver *driver;
+    const struct observer *observer;
     struct arena *arena;
     const struct execution *execution;
     const char *state;
@@ -453,56 +446,6 @@ static void gather(struct gathering *gathering, const char *name, bool holds)
     gathering->holds[gathering->count++] = holds;
 }
 
-static char *window_name(const struct observation *observation, const struct gathering *gathering)
-{
-    return arena_printf(observation->arena, "%s/%s/%s", observation->flow->namespace,
-                        observation->flow->id, gathering->id);
-}
-
-static struct window_state *window_load(const struct observation *observation,
-                                        const struct gathering *gathering)
-{
-    struct driver *driver = observation->driver;
-    const char *name = window_name(observation, gathering);
-    struct window_state *window = map_find(&driver->windows_open, name);
-    if (window != NULL)
-        return window;
-    window = ARENA_NEW(observation->arena, struct window_state);
-    struct window_row row;
-    struct error err;
-    if (driver->reader->ops->window_get(driver->reader, observation->arena,
-                                        observation->flow->namespace, observation->flow->id,
-                                        gathering->id, &row, &err) &&
-        window_decode(observation->arena, row.body.at, row.body.length, &window->results, &err)) {
-        window->exists = true;
-        window->start = row.start_at;
-        window->end = row.end_at;
-    }
-    map_put(&driver->windows_open, name, window);
-    return window;
-}
-
-static void window_save(const struct observation *observation,
-                        const struct gathering *gathering,
-                        const struct window_state *window)
-{
-    struct buf body = { 0 };
-    window_encode(&body, &window->results);
-    struct arena *arena = observation->arena;
-    *VEC_PUSH(&observation->driver->commit.windows) = (struct commit_window){
-        .row = {
-            .namespace = arena_strdup(arena, observation->flow->namespace),
-            .flow_id = arena_strdup(arena, observation->flow->id),
-            .window_id = gathering->id,
-            .start_at = window->start,
-            .end_at = window->end,
-            .body = { arena_memdup(arena, body.bytes, body.length), body.length },
-        },
-        .is_removed = !window->exists,
-    };
-    buf_free(&body);
-}
-
 /* Records what holds now; true when enough has been met. */
 static bool gathered(struct observation *observation, const struct gathering *gathering)
 {
@@ -513,8 +456,15 @@ static bool gathered(struct observation *observation, const struct gathering *ga
         any |= gathering->holds[i];
     if (!any)
         return false;
-    struct window_state *window = window_load(observation, gathering);
-    if (!window->exists || window->end < driver->now) {
+    const struct window_name name = { observation->flow->namespace, observation->flow->id,
+                                      gathering->id };
+    struct window_state *window = window_load(driver, &name);
+    if (window->exists && window->end < driver->now) {
+        window_closed(driver, &name, &window->results);
+        *window = (struct window_state){ 0 };
+        window_save(driver, &name, window);
+    }
+    if (!window->exists) {
         usec_t start = 0;
         usec_t end = 0;
         if (!window_at(&gathering->rule, driver->now, &start, &end))
@@ -534,9 +484,13 @@ static bool gathered(struct observation *observation, const struct gathering *ga
     if (is_enough)
         observation->outputs =
             both_outputs(arena, window->results.by_flow, window->results.outputs);
-    if (is_enough && gathering->resets)
-        *window = (struct window_state){ 0 };
-    window_save(observation, gathering, window);
+    // A reset forgets the window, unless its end is of interest.
+    if (is_enough && gathering->resets) {
+        window->results = (struct window_results){ 0 };
+        window->exists = observation->observer->spec->spec.misses;
+    }
+    window->results.has_fired |= is_enough;
+    window_save(driver, &name, window);
     return is_enough;
 }
 
@@ -601,7 +555,7 @@ static bool depends_met(struct observation *observation, const struct value *doc
     size_t count = value_count(entries);
     if (count > WINDOW_CONDITIONS_MAX)
         return false;
-    struct gathering *gathering = gathering_new(observation, "dependsOn", count);
+    struct gathering *gathering = gathering_new(observation, WINDOW_DEPENDS_ON, count);
     for (size_t i = 0; i < count; i++) {
         const struct value *entry = value_item(entries, i);
         const char *text = value_to_json(observation->arena, entry);
@@ -729,6 +683,7 @@ static void observe(struct driver *driver,
     struct arena *arena = driver->arena;
     struct observation observation = {
         .driver = driver,
+        .observer = observer,
         .arena = arena,
         .execution = execution,
         .state = states[state].name,
@@ -766,60 +721,4 @@ void observers_committed(struct driver *driver)
 {
     if (driver->windows_open.count > 0)
         map_free(&driver->windows_open);
-}
-
-/* ---- windows that are over ---- */
-
-/* A trigger with onMiss makes a FAILED execution when its window closed too early. */
-static void missed(struct driver *driver, const struct window_row *row)
-{
-    const char *slash = strrchr(row->window_id, '/');
-    if (slash == NULL || strcmp(slash, "/dependsOn") != 0)
-        return;
-    const char *trigger_id =
-        arena_strndup(driver->arena, row->window_id, (size_t)(slash - row->window_id));
-    struct error err;
-    const struct flow *flow = flows_get(driver, row->namespace, row->flow_id, 0, &err);
-    const struct trigger *trigger = flow == NULL ? NULL : flow_find_trigger(flow, trigger_id);
-    const struct value *miss = trigger == NULL ? NULL : value_get(trigger->doc, "onMiss");
-    if (!value_is_map(miss))
-        return;
-    struct window_results results;
-    size_t wanted = value_count(value_get(trigger->doc, "dependsOn"));
-    if (!window_decode(driver->arena, row->body.at, row->body.length, &results, &err) ||
-        results.count >= wanted)
-        return;
-    struct creation creation = {
-        .namespace = flow->namespace,
-        .flow_id = flow->id,
-        .revision = flow->revision,
-        .trigger_id = trigger->id,
-        .trigger_type = trigger->type->id,
-        .is_failed = true,
-        .message = "The deadline has passed, and not everything that was waited for has happened",
-    };
-    struct expr_env env = create_env(driver, &value_empty_map, flow->cache);
-    if (trigger_labels(driver, trigger, &env, value_get(miss, "labels"), NULL, &creation, &err))
-        (void)create_execution(driver, &creation, &err);
-}
-
-void observers_expire(struct driver *driver)
-{
-    struct window_row *rows = NULL;
-    size_t count = 0;
-    struct error err = { 0 };
-    if (!driver->reader->ops->window_expired(driver->reader, driver->arena, driver->now,
-                                             EXPIRE_PAGE, &rows, &count, &err))
-        log_error("windows that are over cannot be read", LOG_ERR(&err));
-    for (size_t i = 0; i < count; i++) {
-        const char *name = arena_printf(driver->arena, "%s/%s/%s", rows[i].namespace,
-                                        rows[i].flow_id, rows[i].window_id);
-        if (map_has(&driver->windows_open, name))
-            continue; // opened again in this turn
-        missed(driver, &rows[i]);
-        *VEC_PUSH(&driver->commit.windows) =
-            (struct commit_window){ .row = rows[i], .is_removed = true };
-    }
-    wheel_set(driver->wheel, &driver->windows,
-              driver->now + (count == EXPIRE_PAGE ? 1 : EXPIRE_EVERY));
 }

@@ -251,6 +251,8 @@ static void write_flow(const struct trigger *trigger, struct buf *out)
     }
     buf_printf(out, "f|%u|%s", states_mask(value_get(doc, "states"), default_states()),
                buf_text(&flows));
+    if (depends != NULL && value_is_map(value_get(doc, "onMiss")))
+        buf_puts(out, "|m");
     buf_free(&flows);
 }
 
@@ -349,19 +351,20 @@ static bool read_schedule(
     return read_dates(arena, at, spec) || malformed(text, err);
 }
 
-static bool read_flow(struct arena *arena, const char *text, const char *at, struct spec *spec)
+static bool read_flow(struct arena *arena, const char *at, struct spec *spec)
 {
     const char *mask = next_part(arena, &at);
+    const char *names = next_part(arena, &at);
     int64_t states = 0;
-    if (mask == NULL || at == NULL || !str_to_int(mask, 0, UINT32_MAX, &states))
+    if (mask == NULL || names == NULL || !str_to_int(mask, 0, UINT32_MAX, &states))
         return false;
-    (void)text;
     spec->states = (uint32_t)states;
+    spec->misses = at != NULL && strchr(at, 'm') != NULL;
     VEC(const char *) flows = { 0 };
-    while (*at != '\0') {
-        size_t length = strcspn(at, ",");
-        *VEC_PUSH_ARENA(arena, &flows) = arena_strndup(arena, at, length);
-        at += length + (at[length] == ',');
+    while (*names != '\0') {
+        size_t length = strcspn(names, ",");
+        *VEC_PUSH_ARENA(arena, &flows) = arena_strndup(arena, names, length);
+        names += length + (names[length] == ',');
     }
     spec->flows = flows.items;
     spec->flows_count = flows.count;
@@ -388,7 +391,7 @@ bool spec_parse(struct arena *arena, const char *text, struct spec *out, struct 
         ok = str_to_int(at, 1, INT64_MAX, &spec.interval);
     } else if (text[0] == 'f') {
         spec.kind = SPEC_FLOW;
-        ok = read_flow(arena, text, at, &spec);
+        ok = read_flow(arena, at, &spec);
     }
     if (!ok)
         return malformed(text, err);

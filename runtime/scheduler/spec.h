@@ -7,7 +7,8 @@
  *     "d|<flags>|0|<zone>|<at>,<at>,…"   ScheduleOnDates; microseconds, sorted
  *     "p|<interval>"                     polling, microseconds
  *     "f|<states>|<ns>/<flow>,<ns>/,…"   Flow: mask of states, and the only flows it reacts to
- *                                        (none: any; without flow: all of the namespace)
+ *                                        (none: any; without flow: all of the namespace); "|m"
+ *                                        behind it: onMiss
  *     "w"                                webhook
  *
  * flags: s the cron has seconds, z the zone was named by the trigger, c there are conditions or a
@@ -49,6 +50,7 @@ struct spec {
     uint32_t states;
     const char **flows; /* "ns/flow" or "ns/" */
     size_t flows_count;
+    bool misses; /* wants to know when nothing came in time */
 };
 
 /*

@@ -195,6 +195,27 @@ bool window_at(const struct window_rule *rule, usec_t now, usec_t *start, usec_t
     return false;
 }
 
+usec_t window_next(const struct window_rule *rule, usec_t now)
+{
+    usec_t start = now;
+    usec_t end = now;
+    switch (rule->kind) {
+    case WINDOW_FIXED:
+        (void)fixed_at(rule, now, &start, &end);
+        return end + 1;
+    case WINDOW_DAILY: {
+        usec_t from = floor_to(tz_local(rule->tz, now), USEC_DAY) + rule->from;
+        (void)tz_resolve(rule->tz, from, &start);
+        if (start <= now)
+            (void)tz_resolve(rule->tz, from + USEC_DAY, &start);
+        return start;
+    }
+    case WINDOW_SLIDES:
+        break;
+    }
+    return USEC_NEVER;
+}
+
 /* ---- results ---- */
 
 bool window_is_met(const struct window_results *results, const char *name)
@@ -228,7 +249,8 @@ void window_add_outputs(struct window_results *results,
     results->by_flow = value_with(arena, results->by_flow, flow_id, outputs);
 }
 
-#define FORM 1
+/* 2 tells whether it has fired */
+#define FORM 2
 
 void window_encode(struct buf *out, const struct window_results *results)
 {
@@ -238,6 +260,7 @@ void window_encode(struct buf *out, const struct window_results *results)
         pack_text(out, results->met[i]);
     value_encode(out, results->outputs);
     value_encode(out, results->by_flow);
+    pack_uint(out, results->has_fired);
 }
 
 bool window_decode(struct arena *arena,
@@ -247,7 +270,7 @@ bool window_decode(struct arena *arena,
                    struct error *err)
 {
     struct unpack in = unpack_start(bytes, length);
-    (void)unpack_max(&in, FORM);
+    uint64_t form = unpack_max(&in, FORM);
     struct window_results results = { .count = unpack_count(&in) };
     if (!in.bad)
         results.met = ARENA_ARRAY(arena, results.count, const char *);
@@ -255,6 +278,7 @@ bool window_decode(struct arena *arena,
         results.met[i] = unpack_text(&in, arena);
     results.outputs = in.bad ? NULL : value_unpack(&in, arena);
     results.by_flow = in.bad ? NULL : value_unpack(&in, arena);
+    results.has_fired = !in.bad && form >= 2 && unpack_max(&in, 1) == 1;
     if (in.bad)
         return error_set(err, ERR_INTERNAL, "the results of a window are damaged");
     if (value_is_null(results.outputs))

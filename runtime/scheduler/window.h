@@ -51,6 +51,9 @@ bool window_rule_parse(const struct value *doc,
  */
 bool window_at(const struct window_rule *rule, usec_t now, usec_t *start, usec_t *end);
 
+/* When the next window begins; USEC_NEVER for those that begin with a match. */
+usec_t window_next(const struct window_rule *rule, usec_t now);
+
 /* ---- results ---- */
 
 /* Conditions of one precondition; more would be a table, not a trigger. */
@@ -61,6 +64,7 @@ struct window_results {
     size_t count;
     const struct value *outputs; /* of all matching executions, merged; NULL none */
     const struct value *by_flow; /* the same by flow id */
+    bool has_fired;              /* within this window, whatever was met since */
 };
 
 bool window_is_met(const struct window_results *results, const char *name);

@@ -578,9 +578,69 @@ EACH_STORE(driver_forgets_windows_that_are_over)
     assert_string_equal(execution_label(driver_bed_execution(bed, rows[0].id.text), "late"), "yes");
     struct window_row *windows = NULL;
     size_t count = 0;
-    assert_true(bed->reader->ops->window_expired(bed->reader, bed->arena, USEC_NEVER, 10, &windows,
-                                                 &count, NULL));
+    usec_t now = bed_noon + USEC_HOUR + 3 * USEC_MIN;
+    assert_true(
+        bed->reader->ops->window_expired(bed->reader, bed->arena, now, 10, &windows, &count, NULL));
     assert_int_equal(count, 0);
+}
+
+/* A flow that waits for up and for missing until one o'clock each day. */
+static const char with_deadline[] = "id: down\n"
+                                    "tasks: [{id: a, type: Log, message: x}]\n"
+                                    "triggers:\n"
+                                    "  - id: t\n"
+                                    "    type: io.kestra.plugin.core.trigger.Flow\n"
+                                    "    labels: {by: \"{{ trigger.flowId }}\"}\n"
+                                    "    dependsOn:\n"
+                                    "      - {namespace: company.team, flowId: up}\n"
+                                    "      - {namespace: company.team, flowId: missing}\n"
+                                    "    mode: ANY\n"
+                                    "    window: {deadline: \"13:00\", fireOnce: true}\n"
+                                    "    onMiss: {behavior: FAIL, labels: {late: \"yes\"}}\n";
+
+EACH_STORE(driver_tells_of_a_deadline_before_which_nothing_happened)
+{
+    driver_bed_deploy(bed, upstream);
+    driver_bed_deploy(bed, with_deadline);
+    usec_t deadline = bed_noon + USEC_HOUR;
+    struct execution_row *rows = NULL;
+    driver_bed_advance(bed, deadline - USEC_SEC);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 0);
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, deadline + USEC_SEC);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 1);
+    assert_int_equal(rows[0].state, STATE_FAILED);
+    assert_string_equal(execution_label(driver_bed_execution(bed, rows[0].id.text), "late"), "yes");
+
+    // What comes after the deadline does not count, and nothing is missed until the next one.
+    (void)create_up(bed, "up", false);
+    driver_bed_advance(bed, deadline + 23 * USEC_HOUR);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 1);
+
+    // In time: it fires once, and the deadline passes in silence.
+    (void)create_up(bed, "up", false);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 2);
+    assert_int_equal(rows[1].state, STATE_SUCCESS);
+    driver_bed_advance(bed, deadline + USEC_DAY + USEC_HOUR);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 2);
+
+    // The day after is a new one.
+    driver_bed_advance(bed, deadline + 2 * USEC_DAY + USEC_HOUR);
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 3);
+    assert_int_equal(rows[2].state, STATE_FAILED);
+}
+
+EACH_STORE(driver_misses_no_deadline_of_a_trigger_that_is_switched_off)
+{
+    driver_bed_deploy(bed, upstream);
+    driver_bed_deploy(bed, with_deadline);
+    driver_bed_advance(bed, bed_noon + USEC_MIN);
+    enum error_code code = ERR_NONE;
+    struct trigger_request off = { .disabled = true };
+    assert_true(trigger_ask(bed, "down", TRIGGER_SET_DISABLED, off, &code));
+    driver_bed_advance(bed, bed_noon + 2 * USEC_HOUR);
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "down", &rows), 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -605,5 +665,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_does_not_start_a_flow_after_itself),
     cmocka_unit_test(driver_gathers_preconditions_across_crashes),
     cmocka_unit_test(driver_forgets_windows_that_are_over),
+    cmocka_unit_test(driver_tells_of_a_deadline_before_which_nothing_happened),
+    cmocka_unit_test(driver_misses_no_deadline_of_a_trigger_that_is_switched_off),
 };
 TEST_GROUP(driver_triggers, tests)

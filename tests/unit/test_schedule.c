@@ -400,11 +400,13 @@ static void window_results_survive_their_encoding(void **state)
     struct value_builder outputs = value_build(arena);
     value_put_int(&outputs, "rows", 5);
     window_add_outputs(&results, arena, "load", value_build_map(&outputs));
+    results.has_fired = true;
     struct buf bytes = { 0 };
     window_encode(&bytes, &results);
     struct window_results copy;
     assert_true(window_decode(arena, bytes.bytes, bytes.length, &copy, &err));
     assert_int_equal(copy.count, 2);
+    assert_true(copy.has_fired);
     assert_true(window_is_met(&copy, "late"));
     assert_false(window_is_met(&copy, "1"));
     assert_int_equal(value_get_int(copy.outputs, "rows", 0), 5);
