@@ -3,6 +3,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,8 @@ struct zip_writer *zip_writer_new(void)
     writer->archive = archive_write_new();
     CHECK(writer->archive != NULL);
     CHECK(archive_write_set_format_zip(writer->archive) == ARCHIVE_OK);
+    // names are marked as UTF-8 whatever the locale is
+    (void)archive_write_set_options(writer->archive, "zip:hdrcharset=UTF-8");
     // the end of the archive is not filled up to a block
     (void)archive_write_set_bytes_in_last_block(writer->archive, 1);
     CHECK(archive_write_open(writer->archive, &writer->out, NULL, collect, NULL) == ARCHIVE_OK);
@@ -117,15 +121,22 @@ static bool read_all(struct archive *archive,
     size_t total = 0;
     bool ok = true;
     int result = ARCHIVE_OK;
-    while (ok && (result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK) {
+    // a warning is about what is not read here, such as an owner's name
+    while (ok && ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
+                  result == ARCHIVE_WARN)) {
         if (++entries > limits->entries_max) {
             ok = error_set(err, ERR_LIMIT, "more than %zu files in the archive",
                            limits->entries_max);
             break;
         }
         const char *name = archive_entry_pathname_utf8(entry);
-        if (archive_entry_filetype(entry) != AE_IFREG || name == NULL)
+        if (archive_entry_filetype(entry) != AE_IFREG)
             continue;
+        if (name == NULL) {
+            ok = error_set(err, ERR_INVALID, "the name of file %zu of the archive is not UTF-8",
+                           entries);
+            break;
+        }
         buf_clear(&content);
         ok = read_entry(archive, limits->entry_bytes_max, &content, err);
         total += content.length;
@@ -140,6 +151,13 @@ static bool read_all(struct archive *archive,
     return ok;
 }
 
+static locale_t utf8_locale;
+
+static void make_locale(void)
+{
+    utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
 bool zip_read(const void *bytes,
               size_t length,
               const struct zip_limits *limits,
@@ -147,6 +165,10 @@ bool zip_read(const void *bytes,
               void *data,
               struct error *err)
 {
+    // libarchive turns names into those of the thread's locale, and loses what that cannot say
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_locale);
+    locale_t before = uselocale(utf8_locale);
     struct archive *archive = archive_read_new();
     CHECK(archive != NULL);
     bool ok = false;
@@ -156,5 +178,6 @@ bool zip_read(const void *bytes,
     else
         ok = read_all(archive, limits, visit, data, err);
     (void)archive_read_free(archive);
+    (void)uselocale(before);
     return ok;
 }

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/str.h"
 #include "base/timefmt.h"
 #include "core/value.h"
 
@@ -228,6 +229,19 @@ void value_write_json_string(struct buf *buf, const char *bytes, size_t length)
     size_t start = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)bytes[i];
+        if (c >= 0x80) { // JSON is UTF-8, whatever came in from outside
+            const char *next = bytes + i;
+            bool is_malformed =
+                utf8_next(&next, bytes + length) == 0xfffd && next - (bytes + i) == 1;
+            if (is_malformed) {
+                buf_add(buf, bytes + start, i - start);
+                buf_puts(buf, "\xef\xbf\xbd");
+                start = i + 1;
+            } else {
+                i = (size_t)(next - bytes) - 1;
+            }
+            continue;
+        }
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;
         buf_add(buf, bytes + start, i - start);

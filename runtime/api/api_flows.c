@@ -3,6 +3,7 @@
  * One flow at a time, lists, searches and validation (api.md 2.1).
  */
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -48,7 +49,10 @@ static struct saving *read_saving(struct call *call)
     }
     document_parse(call, &saving->document);
     if (saving->document.flow == NULL) {
-        reply_invalid_flow(call, &saving->document);
+        if (saving->is_json)
+            reply_invalid_json_flow(call, &saving->document);
+        else
+            reply_invalid_flow(call, &saving->document);
         return NULL;
     }
     flow_change_of(call, &saving->document, &saving->change);
@@ -234,6 +238,26 @@ static void get_search(struct call *call)
 /* Lines of a source that hold a text, at most so many. */
 #define FRAGMENTS_MAX 5U
 
+/* The line with [mark]…[/mark] around what was looked for, in any case. */
+static const char *marked(struct arena *arena, const char *line, const char *text)
+{
+    size_t length = strlen(text);
+    struct buf out = { 0 };
+    for (const char *at = line; *at != '\0';) {
+        if (strncasecmp(at, text, length) == 0) {
+            buf_puts(&out, "[mark]");
+            buf_add(&out, at, length);
+            buf_puts(&out, "[/mark]");
+            at += length;
+        } else {
+            buf_putc(&out, *at++);
+        }
+    }
+    const char *result = buf_dup(&out, arena);
+    buf_free(&out);
+    return result;
+}
+
 static const struct value *fragments(struct arena *arena,
                                      const struct flow_row *row,
                                      const char *text)
@@ -243,8 +267,9 @@ static const struct value *fragments(struct arena *arena,
     for (const char *at = row->source; *at != '\0' && found < FRAGMENTS_MAX;) {
         size_t length = strcspn(at, "\n");
         const char *line = arena_strndup(arena, at, length);
-        if (text == NULL || text_contains(line, text)) {
-            value_add(&list, value_string(arena, line));
+        bool is_all = str_empty(text);
+        if (is_all || text_contains(line, text)) {
+            value_add(&list, value_string(arena, is_all ? line : marked(arena, line, text)));
             found++;
         }
         at += length;

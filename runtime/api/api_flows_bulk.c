@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/zip.h"
@@ -38,14 +39,9 @@ struct bulk_change {
     size_t deletions;
 };
 
-static bool is_named(const struct document *documents, size_t count, const struct flow_row *row)
+static const char *full_name(struct arena *arena, const char *namespace, const char *id)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (str_eq(documents[i].flow->id, row->id) &&
-            str_eq(documents[i].flow->namespace, row->namespace))
-            return true;
-    }
-    return false;
+    return arena_printf(arena, "%s\n%s", namespace, id);
 }
 
 /* Flows to delete: all of a namespace (NULL: of everywhere) that are not in the request. */
@@ -70,17 +66,30 @@ static bool add_deletions(struct call *call, struct bulk_change *bulk, const cha
         reply_failure(call, &err);
         return false;
     }
+    struct map named = { 0 };
+    for (size_t i = 0; i < bulk->count; i++) {
+        const struct flow *flow = bulk->documents[i].flow;
+        (void)map_put(&named, full_name(call->arena, flow->namespace, flow->id), bulk);
+    }
     struct flow_change *changes = ARENA_ARRAY(call->arena, count + bulk->count, struct flow_change);
     for (size_t i = 0; i < count; i++) {
-        if (!is_named(bulk->documents, bulk->count, &rows[i]))
+        if (!map_has(&named, full_name(call->arena, rows[i].namespace, rows[i].id)))
             changes[bulk->deletions++] = (struct flow_change){
                 .is_delete = true,
                 .namespace = rows[i].namespace,
                 .id = rows[i].id,
             };
     }
+    map_free(&named);
     bulk->changes = changes;
     return true;
+}
+
+static void refuse_document(struct call *call, const char *path, const char *message)
+{
+    const struct value *item = error_item(call->arena, message, path);
+    reply_invalid(call, arena_printf(call->arena, "%s: %s", path, message),
+                  value_list(call->arena, &item, 1));
 }
 
 /* Rules of a whole request; on failure replies and returns false. */
@@ -89,35 +98,32 @@ static bool check_documents(struct call *call,
                             const char *namespace,
                             bool allow_children)
 {
-    for (size_t i = 0; i < bulk->count; i++) {
+    struct map ids = { 0 };
+    bool ok = true;
+    for (size_t i = 0; i < bulk->count && ok; i++) {
         document_parse(call, &bulk->documents[i]);
         const struct flow *flow = bulk->documents[i].flow;
+        ok = false;
         if (flow == NULL) {
             reply_invalid_flow(call, &bulk->documents[i]);
-            return false;
+            continue;
         }
         bool is_child = allow_children && namespace != NULL &&
                         str_starts(flow->namespace, namespace) &&
                         flow->namespace[strlen(namespace)] == '.';
-        if (namespace != NULL && !str_eq(flow->namespace, namespace) && !is_child) {
-            const char *text =
-                arena_printf(call->arena, "flow.namespace: flow '%s' is in namespace '%s'",
-                             flow->id, flow->namespace);
-            const struct value *item = error_item(call->arena, text, "flow.namespace");
-            reply_invalid(call, text, value_list(call->arena, &item, 1));
-            return false;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (!str_eq(bulk->documents[j].flow->id, flow->id))
-                continue;
-            const char *text =
-                arena_printf(call->arena, "flow.id: Duplicate flow id with name [%s]", flow->id);
-            const struct value *item = error_item(call->arena, text, "flow.id");
-            reply_invalid(call, text, value_list(call->arena, &item, 1));
-            return false;
-        }
+        if (namespace != NULL && !str_eq(flow->namespace, namespace) && !is_child)
+            refuse_document(call, "flow.namespace",
+                            arena_printf(call->arena, "flow '%s' is in namespace '%s'", flow->id,
+                                         flow->namespace));
+        else if (map_put(&ids, flow->id, bulk) != NULL)
+            refuse_document(
+                call, "flow.id",
+                arena_printf(call->arena, "Duplicate flow id with name [%s]", flow->id));
+        else
+            ok = true;
     }
-    return true;
+    map_free(&ids);
+    return ok;
 }
 
 static void write_deleted(struct call *call, struct buf *out, const struct flow_change *change)

@@ -321,19 +321,27 @@ static void delete_entries(struct call *call)
     if (body == NULL)
         return;
     const struct value *keys = value_get(body, "keys");
+    if (!value_is_list(keys)) {
+        reply_error(call, 422, "Invalid json mapping", "keys must be a list");
+        return;
+    }
     struct kv_change *items = ARENA_ARRAY(call->arena, value_count(keys), struct kv_change);
     size_t count = 0;
-    for (size_t i = 0; i < value_count(keys); i++) {
+    struct map seen = { 0 };
+    bool ok = true;
+    for (size_t i = 0; i < value_count(keys) && ok; i++) {
         const char *key = value_cstr(value_item(keys, i));
-        if (key == NULL || !check_key(call, key)) {
-            if (key == NULL)
-                reply_error(call, 422, "Invalid json mapping", "keys must be texts");
-            return;
-        }
+        ok = key != NULL && check_key(call, key);
+        if (key == NULL)
+            reply_error(call, 422, "Invalid json mapping", "keys must be texts");
+        if (!ok || map_put(&seen, key, items) != NULL)
+            continue;
         items[count].is_delete = true;
         items[count++].row = (struct kv_row){ .namespace = call->path[0], .key = key };
     }
-    change(call, items, count, deleted_many);
+    map_free(&seen);
+    if (ok)
+        change(call, items, count, deleted_many);
 }
 
 static const struct route_query put_query[] = {

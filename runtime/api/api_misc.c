@@ -8,9 +8,12 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/cleanup.h"
+#include "base/map.h"
 #include "base/metric.h"
 #include "base/str.h"
 #include "core/expr/expr.h"
+#include "core/flow.h"
 #include "core/plugin.h"
 #include "core/value.h"
 #include "runtime/api/auth.h"
@@ -219,45 +222,119 @@ static void get_builtins(struct call *call)
 
 /* ---- usage ---- */
 
+/* Flows read at a time; their sources are in memory only so long. */
+#define USAGE_PAGE 500U
+
+/* How often each type is used: type -> struct used, both in the arena of the call. */
+struct used {
+    int64_t count;
+};
+
+struct usage {
+    struct call *call;
+    struct map tasks;
+    struct map triggers;
+    struct map runners;
+    int64_t flows;
+};
+
+static void count_type(struct usage *usage, struct map *map, const char *type)
+{
+    struct used *used = map_find(map, type);
+    if (used == NULL) {
+        used = ARENA_NEW(usage->call->arena, struct used);
+        (void)map_put(map, type, used);
+    }
+    used->count++;
+}
+
+static void count_flow(struct usage *usage, const struct flow *flow)
+{
+    for (size_t i = 0; i < flow->tasks_all_count; i++) {
+        const struct task *task = flow->tasks_all[i];
+        count_type(usage, &usage->tasks, task->type->id);
+        const char *runner = value_get_text(value_get(task->doc, "taskRunner"), "type", NULL);
+        if (runner != NULL)
+            count_type(usage, &usage->runners, runner);
+    }
+    for (size_t i = 0; i < flow->triggers_count; i++)
+        count_type(usage, &usage->triggers, flow->triggers[i].type->id);
+}
+
+/* One page of flows, so that the memory of all sources is never held; false at the end. */
+static bool count_page(struct usage *usage, size_t offset, struct error *err)
+{
+    struct call *call = usage->call;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct query query = { .sort = FIELD_NAMESPACE, .offset = offset, .limit = USAGE_PAGE };
+    struct flow_row *rows = NULL;
+    size_t count = 0;
+    if (!call->reader->ops->flow_search(call->reader, arena, &query, true, &rows, &count,
+                                        offset == 0 ? &usage->flows : NULL, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct error ignored = { 0 };
+        struct flow *flow = call_flow(call, &rows[i], &ignored);
+        if (flow != NULL) // one that no longer parses uses nothing
+            count_flow(usage, flow);
+        flow_unref(flow);
+    }
+    return count == USAGE_PAGE;
+}
+
+static void put_counts(struct value_builder *out, const char *name, const struct map *map)
+{
+    struct value_builder counts = value_build(out->arena);
+    size_t at = 0;
+    const struct map_slot *slot;
+    while ((slot = map_next(map, &at)) != NULL)
+        value_put_int(&counts, arena_strdup(out->arena, slot->key),
+                      ((const struct used *)slot->value)->count);
+    value_put(out, name, value_build_map(&counts));
+}
+
+static void put_flow_usage(struct value_builder *out,
+                           const struct usage *usage,
+                           size_t namespaces_count)
+{
+    struct value_builder flow = value_build(out->arena);
+    value_put_int(&flow, "count", usage->flows);
+    value_put_int(&flow, "namespacesCount", (int64_t)namespaces_count);
+    put_counts(&flow, "taskTypeCount", &usage->tasks);
+    put_counts(&flow, "triggerTypeCount", &usage->triggers);
+    put_counts(&flow, "taskRunnerTypeCount", &usage->runners);
+    value_put(out, "flows", value_build_map(&flow));
+}
+
 static void get_usages(struct call *call)
 {
     struct store_reader *reader = call_reader(call);
     if (reader == NULL)
         return;
     struct error err = { 0 };
-    struct query query = { .sort = FIELD_COUNT, .limit = 0 };
-    struct flow_row *flows = NULL;
-    size_t count = 0;
-    int64_t total = 0;
     const char **namespaces = NULL;
     size_t namespaces_count = 0;
     usec_t now = clock_now();
     struct count_row *counts = NULL;
     size_t counts_count = 0;
-    if (!reader->ops->flow_search(reader, call->arena, &query, false, &flows, &count, &total,
-                                  &err) ||
-        !reader->ops->namespaces(reader, call->arena, NULL, &namespaces, &namespaces_count, &err) ||
-        !reader->ops->counts(reader, call->arena, now - 2 * USEC_DAY, now + USEC_DAY, &counts,
-                             &counts_count, &err)) {
+    struct usage usage = { .call = call };
+    for (size_t offset = 0; count_page(&usage, offset, &err); offset += USAGE_PAGE)
+        ;
+    struct value_builder map = value_build(call->arena);
+    bool ok =
+        err.code == ERR_NONE &&
+        reader->ops->namespaces(reader, call->arena, NULL, &namespaces, &namespaces_count, &err) &&
+        reader->ops->counts(reader, call->arena, now - 2 * USEC_DAY, now + USEC_DAY, &counts,
+                            &counts_count, &err);
+    if (ok)
+        put_flow_usage(&map, &usage, namespaces_count);
+    map_free(&usage.tasks);
+    map_free(&usage.triggers);
+    map_free(&usage.runners);
+    if (!ok) {
         reply_failure(call, &err);
         return;
     }
-
-    size_t kinds[2] = { 0 };
-    size_t plugins_count = 0;
-    const struct plugin *const *plugins = plugin_all(call->api->config.plugins, &plugins_count);
-    for (size_t i = 0; i < plugins_count; i++)
-        kinds[0] += plugins[i]->role == PLUGIN_TASK ? 1U : 0U;
-    for (size_t i = 0; i < plugins_count; i++)
-        kinds[1] += plugins[i]->role == PLUGIN_TRIGGER ? 1U : 0U;
-
-    struct value_builder flow = value_build(call->arena);
-    value_put_int(&flow, "count", total);
-    value_put_int(&flow, "namespacesCount", (int64_t)namespaces_count);
-    struct value_builder types = value_build(call->arena);
-    value_put_int(&types, "taskTypes", (int64_t)kinds[0]);
-    value_put_int(&types, "triggerTypes", (int64_t)kinds[1]);
-    value_put(&flow, "available", value_build_map(&types));
 
     struct value_builder daily = value_build(call->arena);
     for (usec_t day = now - now % USEC_DAY - USEC_DAY; day <= now; day += USEC_DAY) {
@@ -271,8 +348,6 @@ static void get_usages(struct call *call)
     }
     struct value_builder executions = value_build(call->arena);
     value_put(&executions, "dailyExecutionsCount", value_build_list(&daily));
-    struct value_builder map = value_build(call->arena);
-    value_put(&map, "flows", value_build_map(&flow));
     value_put(&map, "executions", value_build_map(&executions));
     reply_value(call, 200, value_build_map(&map));
 }

@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
+#include "base/error.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/zip.h"
@@ -96,55 +98,90 @@ struct changes {
     struct call *call;
     const char *namespace;
     VEC(struct file_change) items;
+    struct map added; /* path -> struct added */
 };
 
-static bool exists(struct changes *changes, const char *path)
+/* Where an addition stands in the items. */
+struct added {
+    size_t at;
+};
+
+static void changes_release(struct changes *changes)
 {
-    struct file_row row;
-    struct error ignored = { 0 };
+    map_free(&changes->added);
+}
+
+/* What is to be at a path, or is; NULL: nothing. */
+static const struct file_row *find_row(struct changes *changes, const char *path)
+{
+    const struct added *added = map_find(&changes->added, path);
+    if (added != NULL)
+        return &changes->items.items[added->at].row;
+    struct arena *arena = changes->call->arena;
     struct store_reader *reader = changes->call->reader;
-    return reader->ops->file_get(reader, changes->call->arena, changes->namespace, path, 0, &row,
-                                 &ignored);
+    struct file_row *row = ARENA_NEW(arena, struct file_row);
+    struct error ignored = { 0 };
+    return reader->ops->file_get(reader, arena, changes->namespace, path, 0, row, &ignored) ? row
+                                                                                            : NULL;
 }
 
-static bool is_added(const struct changes *changes, const char *path)
+/* Takes the place of an earlier addition of the same path: an archive may hold a name twice. */
+static void add_row(struct changes *changes, const struct file_row *row)
 {
-    for (size_t i = 0; i < changes->items.count; i++) {
-        if (!changes->items.items[i].is_delete && str_eq(changes->items.items[i].row.path, path))
-            return true;
+    struct arena *arena = changes->call->arena;
+    const struct added *before = map_find(&changes->added, row->path);
+    if (before != NULL) {
+        changes->items.items[before->at].row = *row;
+        return;
     }
-    return false;
+    struct added *added = ARENA_NEW(arena, struct added);
+    added->at = changes->items.count;
+    (void)map_put(&changes->added, row->path, added);
+    VEC_PUSH_ARENA(arena, &changes->items)->row = *row;
 }
 
-/* The folders above a path, as far as they are not there. */
-static void add_parents(struct changes *changes, const char *path)
+static void add_folder(struct changes *changes, const char *path)
+{
+    struct file_row row = { .namespace = changes->namespace, .path = path, .is_folder = true };
+    add_row(changes, &row);
+}
+
+/* The folders above a path, as far as they are not there; false when one of them is a file. */
+static bool add_parents(struct changes *changes, const char *path, struct error *err)
 {
     struct arena *arena = changes->call->arena;
     for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         const char *folder = arena_strndup(arena, path, (size_t)(slash - path));
-        if (is_added(changes, folder) || exists(changes, folder))
-            continue;
-        struct file_change *change = VEC_PUSH_ARENA(arena, &changes->items);
-        change->row =
-            (struct file_row){ .namespace = changes->namespace, .path = folder, .is_folder = true };
+        const struct file_row *row = find_row(changes, folder);
+        if (row == NULL)
+            add_folder(changes, folder);
+        else if (!row->is_folder)
+            return error_set(err, ERR_INVALID, "'%s' is a file", folder);
     }
+    return true;
 }
 
-static void add_file(struct changes *changes,
+static bool add_file(struct changes *changes,
                      const char *path,
                      const char *content,
                      const char *digest,
-                     size_t length)
+                     size_t length,
+                     struct error *err)
 {
-    add_parents(changes, path);
-    struct file_change *change = VEC_PUSH_ARENA(changes->call->arena, &changes->items);
-    change->row = (struct file_row){
+    struct file_row row = {
         .namespace = changes->namespace,
         .path = path,
         .size = (int64_t)length,
         .digest = digest,
         .content = content,
     };
+    const struct file_row *present = find_row(changes, path);
+    if (present != NULL && present->is_folder)
+        return error_set(err, ERR_INVALID, "'%s' is a folder", path);
+    if (!add_parents(changes, path, err))
+        return false;
+    add_row(changes, &row);
+    return true;
 }
 
 static void add_delete(struct changes *changes, const struct file_row *row)
@@ -218,9 +255,7 @@ static bool store_part(struct changes *changes,
     } else {
         ok = storage->ops->put_open(storage, content, part->fd, 0, err);
     }
-    if (ok)
-        add_file(changes, path, content, digest, part->length);
-    return ok;
+    return ok && add_file(changes, path, content, digest, part->length, err);
 }
 
 /* An entry of an uploaded archive. */
@@ -239,8 +274,7 @@ static bool visit_entry(
     const char *content = storage_content_path(call->arena, changes->namespace, digest);
     if (!storage->ops->put_bytes(storage, content, bytes, length, STORAGE_LATER, err))
         return false;
-    add_file(changes, path, content, digest, length);
-    return true;
+    return add_file(changes, path, content, digest, length, err);
 }
 
 static bool unpack(struct changes *changes, const struct httpd_part *part, struct error *err)
@@ -315,19 +349,13 @@ static void post_file(struct call *call)
     }
     if (!check_not_flows(call, path) || call_reader(call) == NULL)
         return;
-    struct changes changes = { .call = call, .namespace = call->path[0] };
+    AUTO(changes_release) struct changes changes = { .call = call, .namespace = call->path[0] };
     size_t name_length = part->file_name == NULL ? 0 : strlen(part->file_name);
     bool is_archive = name_length >= 4 && str_eq_nocase(part->file_name + name_length - 4, ".zip");
-    struct file_row row;
     struct error err = { 0 };
     bool ok = true;
     if (!is_archive && str_eq(path, "/"))
         ok = error_set(&err, ERR_INVALID, "the path is the root folder");
-    else if (!is_archive &&
-             call->reader->ops->file_get(call->reader, call->arena, call->path[0], path, 0, &row,
-                                         &err) &&
-             row.is_folder)
-        ok = error_set(&err, ERR_INVALID, "'%s' is a folder", path);
     else
         ok = is_archive ? unpack(&changes, part, &err) : store_part(&changes, path, part, &err);
     if (!ok) {
@@ -345,12 +373,18 @@ static void post_directory(struct call *call)
     const char *path = read_path(call, "path", false);
     if (path == NULL || !check_not_flows(call, path) || call_reader(call) == NULL)
         return;
-    struct changes changes = { .call = call, .namespace = call->path[0] };
-    if (!str_eq(path, "/") && !exists(&changes, path)) {
-        add_parents(&changes, path);
-        struct file_change *change = VEC_PUSH_ARENA(call->arena, &changes.items);
-        change->row =
-            (struct file_row){ .namespace = call->path[0], .path = path, .is_folder = true };
+    AUTO(changes_release) struct changes changes = { .call = call, .namespace = call->path[0] };
+    struct error err = { 0 };
+    if (!str_eq(path, "/")) {
+        const struct file_row *row = find_row(&changes, path);
+        bool ok =
+            row == NULL || row->is_folder || error_set(&err, ERR_INVALID, "'%s' is a file", path);
+        if (!ok || !add_parents(&changes, path, &err)) {
+            reply_failure(call, &err);
+            return;
+        }
+        if (row == NULL)
+            add_folder(&changes, path);
     }
     if (commit(&changes))
         reply_empty(call, 200);
@@ -522,16 +556,19 @@ static void put_move(struct call *call)
         reply_error(call, 422, "Illegal argument", "'%s' cannot be moved to '%s'", from, to);
         return;
     }
-    struct changes changes = { .call = call, .namespace = call->path[0] };
+    AUTO(changes_release) struct changes changes = { .call = call, .namespace = call->path[0] };
     if (self.is_folder && !list_below(call, from, &rows, &count))
         return;
-    add_parents(&changes, to);
+    struct error err = { 0 };
+    if (!add_parents(&changes, to, &err)) {
+        reply_failure(call, &err);
+        return;
+    }
     for (size_t i = 0; i <= count; i++) {
-        struct file_row row = i < count ? rows[i] : self;
-        struct file_change *change = VEC_PUSH_ARENA(call->arena, &changes.items);
-        change->row = row;
-        change->row.path = arena_printf(call->arena, "%s%s", to, row.path + length);
-        add_delete(&changes, &row);
+        struct file_row moved = i < count ? rows[i] : self;
+        add_delete(&changes, &moved);
+        moved.path = arena_printf(call->arena, "%s%s", to, moved.path + length);
+        add_row(&changes, &moved);
     }
     if (str_eq(from, to) || commit(&changes))
         reply_empty(call, 200);
@@ -567,7 +604,7 @@ static void delete_file(struct call *call)
     struct error err = { 0 };
     if (path == NULL || !check_not_flows(call, path) || (reader = call_reader(call)) == NULL)
         return;
-    struct changes changes = { .call = call, .namespace = call->path[0] };
+    AUTO(changes_release) struct changes changes = { .call = call, .namespace = call->path[0] };
     bool is_root = str_eq(path, "/");
     if (!is_root &&
         !reader->ops->file_get(reader, call->arena, call->path[0], path, 0, &self, &err)) {

@@ -405,10 +405,31 @@ void api_refuse(void *context,
                 const char *message,
                 struct httpd_reply *reply)
 {
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        { 400, "Bad Request" },
+        { 413, "Content Too Large" },
+        { 422, "Illegal argument" },
+        { 503, "Service Unavailable" },
+    };
     (void)context;
-    struct value_builder map = value_build(request->arena);
-    value_put_text(&map, "message", message);
-    const char *text = value_to_json(request->arena, value_build_map(&map));
+    const char *reason = "Internal server error";
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (reasons[i].status == reply->status)
+            reason = reasons[i].reason;
+    }
+    struct arena *arena = request->arena;
+    struct value_builder href = value_build(arena);
+    value_put_text(&href, "href", request->target);
+    value_put_bool(&href, "templated", false);
+    struct value_builder links = value_build(arena);
+    value_put(&links, "self", value_build_map(&href));
+    struct value_builder map = value_build(arena);
+    value_put_text(&map, "message", arena_printf(arena, "%s: %s", reason, message));
+    value_put(&map, "_links", value_build_map(&links));
+    const char *text = value_to_json(arena, value_build_map(&map));
     reply->type = "application/json";
     reply->body = HTTPD_BODY_ARENA;
     reply->bytes = text;

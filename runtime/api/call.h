@@ -168,7 +168,13 @@ void reply_count(struct call *call, size_t count);
 /* The JSON error of api.md 1.7; format may be NULL: the reason alone. */
 void reply_error(struct call *call, int status, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* With embedded errors: a list of {message, path}. */
+/* With embedded errors: a list of {message, path}. detail may be NULL. */
+void reply_errors(struct call *call,
+                  int status,
+                  const char *reason,
+                  const char *detail,
+                  const struct value *errors);
+/* As above: 422 "Invalid entity". */
 void reply_invalid(struct call *call, const char *detail, const struct value *errors);
 /* Status and reason by the code of an error. */
 void reply_failure(struct call *call, const struct error *err);

@@ -6,6 +6,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/regex.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "base/vec.h"
@@ -353,6 +356,13 @@ static bool add_text_filter(struct builder *b,
         b->search->text = match == MATCH_EQUAL ? value : NULL;
         if (str_eq(value, "*") || value[0] == '\0')
             return true;
+    }
+    if (match == MATCH_REGEX) {
+        struct error err = { 0 };
+        AUTO(regex_freep) struct regex *regex = regex_new(value, strlen(value), &err);
+        if (regex == NULL)
+            return refuse(b, 422, "Illegal argument",
+                          arena_printf(b->arena, "filter on %s: %s", row->name, err.text));
     }
     if (row->field == FIELD_KIND || row->field == FIELD_TRIGGER_STATE) {
         for (size_t i = 0; i < count; i++)

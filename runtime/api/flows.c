@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "core/flow.h"
 #include "core/json.h"
@@ -88,6 +89,37 @@ void reply_invalid_flow(struct call *call, const struct document *document)
     reply_invalid(call, diag_constraints(&document->findings, false), value_build_list(&errors));
 }
 
+void reply_invalid_json_flow(struct call *call, const struct document *document)
+{
+    const struct diag *type = NULL;
+    const struct diag *shape = NULL;
+    for (size_t i = 0; i < document->findings.all.count; i++) {
+        const struct diag *diag = &document->findings.all.items[i];
+        if (diag->level != DIAG_ERROR)
+            continue;
+        if (type == NULL && str_eq(diag->code, "unknown-type"))
+            type = diag;
+        if (shape == NULL && (diag->stage == DIAG_SYNTAX || str_eq(diag->code, "unknown-property")))
+            shape = diag;
+    }
+    const struct diag *first = type != NULL ? type : shape;
+    if (first == NULL) {
+        reply_invalid_flow(call, document);
+        return;
+    }
+    const char *text = first->api != NULL ? first->api : first->message;
+    const char *path = first->path == NULL ? "" : first->path;
+    const char *reason = strstr(text, "Invalid type: ");
+    const struct value *items[] = {
+        error_item(call->arena, type != NULL && reason != NULL ? reason : text, path),
+        error_item(call->arena, first->message, path),
+    };
+    if (type != NULL && reason != NULL)
+        reply_errors(call, 422, reason, NULL, value_list(call->arena, items, 2));
+    else
+        reply_errors(call, 422, "Invalid json mapping", text, value_list(call->arena, items, 1));
+}
+
 void flow_change_of(struct call *call, const struct document *document, struct flow_change *out)
 {
     *out = (struct flow_change){ 0 };
@@ -143,15 +175,26 @@ bool flows_by_ids(struct call *call, struct flow_row **out, size_t *count)
     if (body == NULL)
         return false;
     struct flow_row *rows = ARENA_ARRAY(call->arena, value_count(body), struct flow_row);
-    for (size_t i = 0; i < value_count(body); i++) {
+    struct map seen = { 0 };
+    size_t used = 0;
+    bool ok = true;
+    for (size_t i = 0; i < value_count(body) && ok; i++) {
         const struct value *item = value_item(body, i);
-        if (!call_flow_row(call, value_get_text(item, "namespace", ""),
-                           value_get_text(item, "id", ""), 0, false, &rows[i]))
-            return false;
+        const char *namespace = value_get_text(item, "namespace", NULL);
+        const char *id = value_get_text(item, "id", NULL);
+        if (namespace == NULL || id == NULL) {
+            reply_error(call, 422, "Invalid json mapping",
+                        "[%zu]: an object with namespace and id is expected", i);
+            ok = false;
+        } else if (map_put(&seen, arena_printf(call->arena, "%s\n%s", namespace, id), rows) ==
+                   NULL) { // one that is named twice is meant once
+            ok = call_flow_row(call, namespace, id, 0, false, &rows[used++]);
+        }
     }
+    map_free(&seen);
     *out = rows;
-    *count = value_count(body);
-    return true;
+    *count = used;
+    return ok;
 }
 
 bool flows_by_query(struct call *call, struct flow_row **out, size_t *count)

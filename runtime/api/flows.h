@@ -35,6 +35,8 @@ bool documents_read(struct call *call, struct document **out, size_t *count);
 
 /* Why a document is refused: texts of api.md 2.1.2. */
 void reply_invalid_flow(struct call *call, const struct document *document);
+/* Of a flow sent as JSON: types and shapes that do not fit have reasons of their own (1.7). */
+void reply_invalid_json_flow(struct call *call, const struct document *document);
 
 /* A change that saves a parsed flow. */
 void flow_change_of(struct call *call, const struct document *document, struct flow_change *out);

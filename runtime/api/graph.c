@@ -562,12 +562,40 @@ const struct value *graph_of_flow(struct arena *arena,
     return draw(&graph, flow);
 }
 
+/* A subflow whose name is an expression is known inside an execution only. */
+static const struct task *find_unknowable(const struct graph *graph, const struct flow *flow)
+{
+    for (size_t i = 0; i < flow->tasks_all_count && graph->expanded.count > 0; i++) {
+        const struct task *task = flow->tasks_all[i];
+        const char *namespace = value_get_text(task->doc, "namespace", "");
+        const char *flow_id = value_get_text(task->doc, "flowId", "");
+        if (task->type->task_kind != TASK_EXECUTABLE ||
+            (strstr(namespace, "{{") == NULL && strstr(flow_id, "{{") == NULL))
+            continue;
+        for (size_t j = 0; j < graph->expanded.count; j++) {
+            const char *uid = graph->expanded.items[j];
+            const char *dot = strrchr(uid, '.');
+            if (str_eq(dot == NULL ? uid : dot + 1, task->id))
+                return task;
+        }
+    }
+    return NULL;
+}
+
 void reply_graph(struct call *call, const struct flow *flow, const struct execution *execution)
 {
     struct graph graph = { .arena = call->arena, .execution = execution, .call = call };
     for (size_t i = 0; i < call->http->query.count; i++) {
         if (str_eq(call->http->query.items[i].name, "subflows"))
             *VEC_PUSH_ARENA(call->arena, &graph.expanded) = call->http->query.items[i].value;
+    }
+    const struct task *unknowable = find_unknowable(&graph, flow);
+    if (unknowable != NULL) {
+        reply_error(
+            call, 422, "Illegal argument",
+            "subflow of task '%s' cannot be shown: its namespace or flowId is an expression",
+            unknowable->id);
+        return;
     }
     struct buf body = { 0 };
     value_write_json_full(&body, draw(&graph, flow));

@@ -172,11 +172,20 @@ void reply_error(struct call *call, int status, const char *reason, const char *
     reply_value(call, status, error_value(call, message, NULL));
 }
 
-void reply_invalid(struct call *call, const char *detail, const struct value *errors)
+void reply_errors(struct call *call,
+                  int status,
+                  const char *reason,
+                  const char *detail,
+                  const struct value *errors)
 {
     const char *message =
-        detail == NULL ? "Invalid entity" : arena_printf(call->arena, "Invalid entity: %s", detail);
-    reply_value(call, 422, error_value(call, message, errors));
+        detail == NULL ? reason : arena_printf(call->arena, "%s: %s", reason, detail);
+    reply_value(call, status, error_value(call, message, errors));
+}
+
+void reply_invalid(struct call *call, const char *detail, const struct value *errors)
+{
+    reply_errors(call, 422, "Invalid entity", detail, errors);
 }
 
 void reply_refusal(struct call *call, const struct refusal *refusal)

@@ -161,15 +161,26 @@ static void write_flow(struct driver *driver,
                             .id = check_strdup(change->id) };
 }
 
+/*
+ * The latest revision stays: its triggers are running, and the next revision counts on from it, so
+ * that a number never means two sources.
+ */
 static bool purge_revisions(struct driver *driver, struct change_request *change, struct error *err)
 {
+    struct store_reader *reader = driver->reader;
     struct flow_row row;
     for (size_t i = 0; i < change->flows_count; i++) {
         const struct flow_change *flow = &change->flows[i];
+        int64_t revision = flow->result.revision;
         change->failed = i;
-        if (!driver->reader->ops->flow_get(driver->reader, driver->arena, flow->namespace, flow->id,
-                                           flow->result.revision, true, &row, err))
+        if (!reader->ops->flow_get(reader, driver->arena, flow->namespace, flow->id, revision, true,
+                                   &row, err) ||
+            !reader->ops->flow_get(reader, driver->arena, flow->namespace, flow->id, 0, true, &row,
+                                   err))
             return false;
+        if (row.revision == revision)
+            return error_set(err, ERR_CONFLICT, "revision %lld of flow '%s/%s' is the latest one",
+                             (long long)revision, flow->namespace, flow->id);
     }
     for (size_t i = 0; i < change->flows_count; i++) {
         struct flow_change *flow = &change->flows[i];
@@ -335,12 +346,52 @@ static void write_rest(struct driver *driver, struct change_request *change)
 
 /* ---- all of it ---- */
 
+/*
+ * Each item is compared with the store, not with the items before it: one that is named twice would
+ * be given one revision twice.
+ */
+static bool check_once(struct driver *driver,
+                       const struct change_request *change,
+                       struct error *err)
+{
+    if (items_of(change) < 2)
+        return true;
+    struct arena *arena = driver->arena;
+    struct map seen = { 0 };
+    const char *twice = NULL;
+    for (size_t i = 0; i < change->flows_count && twice == NULL; i++) {
+        const struct flow_change *flow = &change->flows[i];
+        const char *key = change_key(arena, 'f', flow->namespace, flow->id);
+        if (map_put(&seen, key, driver) != NULL)
+            twice = arena_printf(arena, "flow '%s/%s'", flow->namespace, flow->id);
+    }
+    for (size_t i = 0; i < change->kv_count && twice == NULL; i++) {
+        const struct kv_row *row = &change->kv[i].row;
+        const char *key = change_key(arena, 'k', row->namespace, row->key);
+        if (map_put(&seen, key, driver) != NULL)
+            twice = arena_printf(arena, "key '%s' of namespace '%s'", row->key, row->namespace);
+    }
+    for (size_t i = 0; i < change->files_count && twice == NULL; i++) {
+        const struct file_row *row = &change->files[i].row;
+        if (change->files[i].forgets) // any number of revisions
+            continue;
+        const char *key = change_key(arena, 'n', row->namespace, row->path);
+        if (map_put(&seen, key, driver) != NULL)
+            twice = arena_printf(arena, "file '%s' of namespace '%s'", row->path, row->namespace);
+    }
+    map_free(&seen);
+    return twice == NULL || error_set(err, ERR_INVALID, "%s occurs twice in one change", twice);
+}
+
 static bool check_each(struct driver *driver,
                        struct change_request *change,
                        struct flow_plan *plans,
                        struct error *err)
 {
     const struct origin *origin = &change->origin;
+    change->failed = 0;
+    if (!check_once(driver, change, err))
+        return false;
     for (size_t i = 0; i < change->flows_count; i++) {
         change->failed = i;
         if (!check_flow(driver, &change->flows[i], origin, &plans[i], err))

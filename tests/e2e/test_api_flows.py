@@ -147,7 +147,7 @@ def test_searches_filter_sort_and_page(weir):
     assert weir.api("GET", "flows/search", params={"page": 0}).status_code == 422
     assert weir.api("GET", "flows/search", params={"filters[triggerId][EQUALS]": "x"}).status_code == 400
     source = weir.get("flows/source", params={"q": "keep me", "namespace": "search"})
-    assert source["results"][0]["fragments"] == ["# keep me"]
+    assert source["results"][0]["fragments"] == ["# [mark]keep me[/mark]"]
     assert "search.deep" in weir.get("flows/distinct-namespaces")
 
 
@@ -260,3 +260,73 @@ def test_slots_in_use_are_listed_and_follow_the_executions(weir):
     refused = weir.api("PUT", "concurrency-limit/slots/held", json={**row, "running": 0})
     assert refused.status_code == 422 and "cannot be set" in refused.json()["message"]
     assert weir.api("PUT", "concurrency-limit/slots/none", json=row).status_code == 404
+
+
+def test_what_is_named_twice_is_meant_once(weir):
+    post(weir, flow("once", namespace="twice"))
+    both = [{"namespace": "twice", "id": "once"}] * 2
+    assert weir.api("POST", "flows/disable/by-ids", json=both).json()["count"] == 1
+    assert len(zipfile.ZipFile(io.BytesIO(
+        weir.api("POST", "flows/export/by-ids", json=both).content)).namelist()) == 1
+    assert weir.api("DELETE", "flows/delete/by-ids", json=both).json()["count"] == 1
+    malformed = weir.api("POST", "flows/enable/by-ids", json=["once"])
+    assert malformed.status_code == 422 and "namespace and id" in malformed.json()["message"]
+
+
+def test_revisions_are_forgotten_except_the_latest(weir):
+    for text in ("hi", "ho", "hu"):
+        source = flow("forgotten", namespace="revisions").replace("hi", text)
+        if post(weir, source).status_code == 422:
+            weir.api("PUT", "flows/revisions/forgotten", data=source.encode(),
+                     headers={"Content-Type": "application/x-yaml"})
+    path = "flows/revisions/forgotten/revisions"
+    assert weir.api("DELETE", path, params={"revisions": "3"}).status_code == 409
+    assert weir.api("DELETE", path, params={"revisions": "1,2"}).status_code == 204
+    assert [f["revision"] for f in weir.get(path)] == [3]
+    assert weir.api("DELETE", path, params={"revisions": "1"}).status_code == 404
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"tasks": [{"id": "a", "type": "no.such.Type"}]}, "Invalid type: no.such.Type"),
+    ({"tasks": "none"}, "Invalid json mapping: "),
+    ({"tasks": [{"id": "a", "type": "io.kestra.plugin.core.log.Log", "message": "m", "other": 1}]},
+     'Invalid json mapping: Unrecognized field "other"'),
+    ({"tasks": []}, "Invalid entity: tasks: must not be empty"),
+])
+def test_a_json_flow_that_does_not_fit_says_how(weir, change, message):
+    answer = weir.api("POST", "flows", json={"id": "fit", "namespace": NAMESPACE, **change})
+    assert answer.status_code == 422 and answer.json()["message"].startswith(message)
+    assert answer.json()["_embedded"]["errors"][0]["path"].startswith("tasks")
+
+
+def test_a_search_in_sources_marks_what_it_found(weir):
+    post(weir, flow("marked", "description: Find me, find <me>\n", namespace="marks"))
+    found = weir.get("flows/source", params={"q": "FIND"})["results"]
+    assert [r["fragments"] for r in found if r["model"]["id"] == "marked"] == [
+        ["description: [mark]Find[/mark] me, [mark]find[/mark] <me>"]]
+
+
+def test_a_subflow_named_by_an_expression_cannot_be_expanded(weir):
+    call = ("id: dynamic\nnamespace: dep\ntasks:\n  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n"
+            "    namespace: dep\n    flowId: '{{ inputs.which }}'\n")
+    assert post(weir, call).status_code == 200
+    assert weir.get("flows/dep/dynamic/graph")["nodes"]
+    answer = weir.api("GET", "flows/dep/dynamic/graph", params={"subflows": "root.call"})
+    assert answer.status_code == 422 and "'call'" in answer.json()["message"]
+
+
+def test_usage_counts_types(weir):
+    post(weir, flow("used", namespace="usage"))
+    usage = weir.get("usages/all")
+    assert usage["flows"]["count"] >= 1 and usage["flows"]["namespacesCount"] >= 1
+    assert usage["flows"]["taskTypeCount"]["io.kestra.plugin.core.log.Log"] >= 1
+    assert {"triggerTypeCount", "taskRunnerTypeCount"} <= set(usage["flows"])
+
+
+def test_refusals_are_json_in_utf8(weir):
+    for target, status in (("/api/v1/main/flows/a/b%00", 400), ("/api/v1/main/flows/%ff/b", 404),
+                           ("/api/v1/main/flows/search?filters[namespace][REGEX]=(", 422)):
+        answer = requests.get(weir.url + target, timeout=10)
+        assert answer.status_code == status
+        answer.content.decode("utf-8", "strict")
+        assert answer.json()["message"] and answer.json()["_links"]["self"]["href"].startswith("/api/v1/main/")

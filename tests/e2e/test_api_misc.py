@@ -102,6 +102,39 @@ def test_archives_are_unpacked_and_exported(weir):
     assert len(weir.get("namespaces/files.zip/files/search", params={"q": ""})) == 2
 
 
+def archive(*entries):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name, content in entries:
+            file.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_is_unpacked_as_a_whole_or_not_at_all(weir):
+    where = "archives"
+    twice = archive(("a.txt", "1"), ("a.txt", "2"), ("d/é ü.txt", "3"))
+    assert upload(weir, "/", twice, "twice.zip", namespace=where).status_code == 200
+    assert weir.api("GET", f"namespaces/{where}/files", params={"path": "/a.txt"}).text == "2"
+    exported = weir.api("GET", f"namespaces/{where}/files/export").content
+    assert zipfile.ZipFile(io.BytesIO(exported)).namelist() == ["a.txt", "d/é ü.txt"]
+    both = archive(("b.txt", "1"), ("b.txt/c", "2"))
+    refused = upload(weir, "/", both, "both.zip", namespace=where)
+    assert refused.status_code == 422 and "'/b.txt' is a file" in refused.json()["message"]
+    assert names(weir, namespace=where) == ["a.txt", "d"]
+
+
+def test_nothing_goes_below_a_file(weir):
+    where = "below"
+    assert upload(weir, "/a.txt", "x", namespace=where).status_code == 200
+    assert upload(weir, "/a.txt/b", "x", namespace=where).status_code == 422
+    for method, path, query in (("POST", "files/directory", {"path": "/a.txt/b"}),
+                                ("POST", "files/directory", {"path": "/a.txt"}),
+                                ("PUT", "files", {"from": "/a.txt", "to": "/a.txt/b"})):
+        assert weir.api(method, f"namespaces/{where}/{path}", params=query).status_code == 422
+    assert names(weir, namespace=where) == ["a.txt"]
+
+
 def test_a_file_below_flows_is_a_flow(weir):
     source = "id: by-file\nnamespace: other\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: x\n"
     assert upload(weir, "/_flows/by-file.yml", source.encode(), namespace="files.flow").status_code == 200
@@ -142,7 +175,7 @@ def test_entries_expire_and_are_deleted(weir):
     weir.api("PUT", "namespaces/company/kv/parent", data="p")
     assert [e["key"] for e in weir.get(f"{base}/inheritance")] == ["parent"]
     assert weir.api("GET", f"{base}/parent").status_code == 404
-    gone = weir.api("DELETE", "namespaces/company/kv", json={"keys": ["parent", "none"]})
+    gone = weir.api("DELETE", "namespaces/company/kv", json={"keys": ["parent", "none", "parent"]})
     assert gone.json() == {"keys": ["parent"]}
 
 

@@ -819,6 +819,33 @@ EACH_STORE(driver_applies_a_batch_as_a_whole_or_not_at_all)
     assert_int_equal(kv_row.expires_at, USEC_NEVER);
 }
 
+EACH_STORE(driver_refuses_a_change_that_names_one_thing_twice)
+{
+    struct flow_change flows[] = {
+        { .namespace = "a", .id = "f", .source = "id: f", .source_length = 5, .digest = "d" },
+        { .namespace = "a", .id = "f", .source = "id: f", .source_length = 5, .digest = "d" },
+    };
+    struct kv_change kv[] = {
+        { .row = { .namespace = "a", .key = "k", .type = "STRING", .value = "\"v\"" } },
+        { .row = { .namespace = "a", .key = "k", .type = "STRING", .value = "\"w\"" } },
+    };
+    struct file_change files[] = {
+        { .row = { .namespace = "a", .path = "/f", .is_folder = true } },
+        { .row = { .namespace = "a", .path = "/f", .is_folder = true } },
+    };
+    const struct change_request changes[] = {
+        { .flows = flows, .flows_count = 2 },
+        { .kv = kv, .kv_count = 2 },
+        { .files = files, .files_count = 2 },
+    };
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        struct driver_request request = { .type = REQUEST_CHANGE, .change = changes[i] };
+        assert_false(driver_bed_ask(bed, &request));
+        assert_int_equal(request.error.code, ERR_INVALID);
+        assert_non_null(strstr(request.error.text, "occurs twice"));
+    }
+}
+
 EACH_STORE(driver_counts_revisions_of_a_key_within_one_turn)
 {
     struct kv_change items[3];
@@ -935,6 +962,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_takes_a_killed_execution_out_of_the_queue),
     cmocka_unit_test(driver_numbers_revisions_and_leaves_equal_flows_alone),
     cmocka_unit_test(driver_applies_a_batch_as_a_whole_or_not_at_all),
+    cmocka_unit_test(driver_refuses_a_change_that_names_one_thing_twice),
     cmocka_unit_test(driver_counts_revisions_of_a_key_within_one_turn),
     cmocka_unit_test(driver_forgets_executions_after_their_time),
     cmocka_unit_test(driver_tells_watches_once_per_commit),

@@ -143,6 +143,19 @@ static void value_json_omits_null_members_and_keeps_null_items(void **state)
     buf_free(&buf);
 }
 
+static void value_json_is_utf8_whatever_the_text_holds(void **state)
+{
+    struct buf buf = { 0 };
+    static const char text[] = "a\xff"
+                               "b\xc3\xa9\xe2\x82";
+    (void)state;
+    value_write_json_string(&buf, text, sizeof(text) - 1);
+    assert_string_equal("\"a\xef\xbf\xbd"
+                        "b\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\"",
+                        buf_text(&buf));
+    buf_free(&buf);
+}
+
 static void value_json_escapes_what_must_be_escaped_only(void **state)
 {
     struct buf buf = { 0 };
@@ -278,6 +291,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(value_doubles_of_few_decimals_are_written_as_they_were_meant),
     cmocka_unit_test(value_json_omits_null_members_and_keeps_null_items),
     cmocka_unit_test(value_json_escapes_what_must_be_escaped_only),
+    cmocka_unit_test(value_json_is_utf8_whatever_the_text_holds),
     cmocka_unit_test(value_prints_null_as_nothing_and_displays_it_as_null),
     cmocka_unit_test(value_times_have_iso_forms),
     cmocka_unit_test(value_decimals_keep_their_scale),

@@ -46,6 +46,22 @@ static void zip_files_come_back_as_written(void **state)
     buf_free(&seen);
 }
 
+static void zip_names_are_utf8_in_any_locale(void **state)
+{
+    (void)state;
+    struct buf archive = { 0 };
+    struct buf seen = { 0 };
+    struct error err = { 0 };
+    struct zip_writer *writer = zip_writer_new();
+    assert_true(zip_writer_add(writer, "d/\xc3\xa9.txt", "x", 1, USEC_SEC, &err));
+    assert_true(zip_writer_finish(writer, &archive, &err));
+    assert_int_equal(0x08, archive.bytes[7] & 0x08); // says that its names are UTF-8
+    assert_true(zip_read(archive.bytes, archive.length, &limits, note, &seen, &err));
+    assert_string_equal(buf_text(&seen), "d/\xc3\xa9.txt=1x ");
+    buf_free(&archive);
+    buf_free(&seen);
+}
+
 static void zip_reading_is_bounded(void **state)
 {
     (void)state;
@@ -75,6 +91,7 @@ static void zip_what_is_no_archive_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(zip_files_come_back_as_written),
+    cmocka_unit_test(zip_names_are_utf8_in_any_locale),
     cmocka_unit_test(zip_reading_is_bounded),
     cmocka_unit_test(zip_what_is_no_archive_is_refused),
 };
