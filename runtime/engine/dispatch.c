@@ -488,9 +488,12 @@ static void start_flowable(struct engine *engine, struct task_run *run)
         }
         command_log(engine, run, LOG_ERROR, "Unable to resolve state from the Flowable task: %s",
                     err.text);
+        engine_put_memo(engine, run, "unbegun", &value_true); // for a restart
         finish_flowable(engine, run, STATE_FAILED);
         return;
     }
+    if (value_get_bool(run->memo, "unbegun", false))
+        engine_put_memo(engine, run, "unbegun", &value_false);
     if (ops->began != NULL)
         ops->began(engine, run);
     engine_changed(engine, run->scope);

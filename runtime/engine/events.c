@@ -66,6 +66,8 @@ static void run_ended(struct engine *engine, const struct event *event)
         state = STATE_FAILED;
     } else if (value_is_map(event->outputs)) {
         engine_set_outputs(engine, run, event->outputs);
+    } else if (state != STATE_FAILED && value_count(run->outputs) > 0) {
+        engine_set_outputs(engine, run, &value_empty_map); // what is there is of an attempt before
     }
     finish_attempt(engine, run, state);
 }

@@ -216,11 +216,21 @@ void finish_attempt(struct engine *engine, struct task_run *run, enum state stat
     ended(engine, run);
 }
 
+static void force_children(struct engine *engine, struct task_run *run, enum state state)
+{
+    for (struct task_run *child = run->first_child; child != NULL; child = child->next_sibling) {
+        if (!states[child->state.current].is_terminal)
+            finish_forced(engine, child, state);
+    }
+}
+
 void finish_unattempted(struct engine *engine, struct task_run *run, const char *message)
 {
     if (message != NULL)
         command_log(engine, run, LOG_ERROR, "%s", message);
-    engine_move(engine, run, mapped(run, STATE_FAILED));
+    enum state state = mapped(run, STATE_FAILED);
+    force_children(engine, run, state); // of a flowable that was restarted with them
+    engine_move(engine, run, state);
     ended(engine, run);
 }
 
@@ -234,10 +244,7 @@ static void abandon(struct engine *engine, struct task_run *run)
 
 void finish_forced(struct engine *engine, struct task_run *run, enum state state)
 {
-    for (struct task_run *child = run->first_child; child != NULL; child = child->next_sibling) {
-        if (!states[child->state.current].is_terminal)
-            finish_forced(engine, child, state);
-    }
+    force_children(engine, run, state);
     if (states[run->state.current].is_terminal)
         return;
     abandon(engine, run);
@@ -252,11 +259,8 @@ void finish_flowable(struct engine *engine, struct task_run *run, enum state sta
 {
     state = mapped(run, state);
     bool has_open = run->scope == NULL || scope_open_runs(run->scope) > 0;
-    for (struct task_run *child = run->first_child; has_open && child != NULL;
-         child = child->next_sibling) {
-        if (!states[child->state.current].is_terminal)
-            finish_forced(engine, child, state);
-    }
+    if (has_open)
+        force_children(engine, run, state);
     close_attempt(engine, run, state);
     engine_disarm(engine, run);
     memory_close_scope(engine, run);

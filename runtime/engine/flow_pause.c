@@ -57,8 +57,9 @@ static void began(struct engine *engine, struct task_run *run)
 void flowable_must_fail(struct engine *engine, struct task_run *run)
 {
     struct scope *scope = run->scope;
-    if (scope == NULL || run->task->allow_failure ||
-        (scope->errors == NULL && scope->finally == NULL)) {
+    bool is_allowed =
+        run->task->allow_failure && (scope == NULL || scope->lists[LIST_MAIN].failed == 0);
+    if (scope == NULL || is_allowed || (scope->errors == NULL && scope->finally == NULL)) {
         finish_flowable(engine, run, STATE_FAILED);
         return;
     }

@@ -27,12 +27,17 @@ static bool is_below_aftermath(const struct task_run *run)
     return run != NULL;
 }
 
-/* Begins again by being dispatched; other flowables go on where they are. */
+/*
+ * Begins again by being dispatched; other flowables go on where they are, unless they have never
+ * been anywhere: skipped, or failed before their first task.
+ */
 static bool begins_anew(const struct task_run *run)
 {
     const struct flowable_ops *ops = run_flowable(run);
     bool is_flowable = ops != NULL && run->task->type->task_kind == TASK_FLOWABLE;
-    return !is_flowable || ops->is_anew || run->is_dynamic;
+    bool has_begun = state_last_at(&run->state, STATE_RUNNING) != 0 &&
+                     !value_get_bool(run->memo, "unbegun", false);
+    return !is_flowable || !has_begun || ops->is_anew || run->is_dynamic;
 }
 
 static void end_open_attempt(struct execution *execution, struct task_run *run, usec_t at)

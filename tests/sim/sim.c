@@ -26,6 +26,7 @@
 #include "core/plugin.h"
 #include "core/value.h"
 #include "tests/sim/generate.h"
+#include "tests/sim/judge.h"
 #include "tests/sim/model.h"
 #include "tests/support/engine_bed.h"
 
@@ -59,9 +60,11 @@ struct child {
     char id[ID_LENGTH + 1];
     char run_id[ID_LENGTH + 1];
     int64_t iteration;
+    uint32_t attempt; /* of the task run that asked for it */
     enum state state;
     bool is_told_created;
     bool is_told_ended;
+    bool is_refused;
 };
 
 struct timer {
@@ -319,6 +322,7 @@ static void act_child(struct sim *sim, const struct command *command)
         copy_id(child->id, command->child_id);
         copy_id(child->run_id, command->run->id.text);
         child->iteration = command->iteration;
+        child->attempt = command->attempt;
         child->state = STATE_CREATED;
     }
     child->is_told_created = false;
@@ -653,13 +657,15 @@ static void echo_answer(struct sim *sim)
     size_t at = pick(sim, sim->echoes.count);
     struct echo echo = sim->echoes.items[at];
     sim->echoes.items[at] = sim->echoes.items[--sim->echoes.count];
+    const struct job *job = job_of(sim, echo.run_id, echo.attempt);
     sim->doing = "duplicate";
     trace(sim, "duplicate %s#%u %s", echo.run_id, echo.attempt, states[echo.state].name);
     deliver(sim,
             (struct event){ .type = EVENT_RUN_ENDED,
                             .run_id = echo.run_id,
                             .attempt = echo.attempt,
-                            .state = echo.state },
+                            .state = echo.state,
+                            .outputs = job == NULL ? NULL : outputs_for(sim, job) },
             false);
 }
 
@@ -732,7 +738,7 @@ static void raise_child(struct sim *sim, size_t at)
         bool refused = !sim->is_calm && child->state == STATE_CREATED && chance(sim, 6);
         child->is_told_created = true;
         if (refused) {
-            child->is_told_ended = true;
+            child->is_told_ended = child->is_refused = true;
             child->state = STATE_FAILED;
             event.type = EVENT_CHILD_REFUSED;
             event.message = "no such flow";
@@ -978,6 +984,38 @@ static bool nudge(struct sim *sim)
     return true;
 }
 
+/* Of the last attempt: those before were given up. */
+static size_t children_of(void *data, const struct task_run *run, enum state *found, size_t max)
+{
+    const struct sim *sim = data;
+    size_t count = 0;
+    bool refused = false;
+    for (size_t i = 0; i < sim->children.count && count < max; i++) {
+        const struct child *child = &sim->children.items[i];
+        if (strcmp(child->run_id, run->id.text) == 0 && child->attempt == run->attempts.count)
+            found[count++] = child->state;
+        refused = refused || (child->is_refused && strcmp(child->run_id, run->id.text) == 0);
+    }
+    // an iteration that cannot be made has failed, a Subflow has failed itself
+    return refused && !str_ends(run->task->type->id, ".Loop") ? 0 : count;
+}
+
+/* The whole of it, once it is over. */
+static void judge_end(struct sim *sim)
+{
+    arena_reset(sim->model.arena);
+    struct judge judge = {
+        .arena = sim->model.arena,
+        .execution = sim->execution,
+        .children = children_of,
+        .data = sim,
+        .was_changed = sim->model.was_changed,
+    };
+    const char *wrong = judge_ended(&judge);
+    if (wrong != NULL)
+        fail_run(sim, "%s", wrong);
+}
+
 static void live(struct sim *sim)
 {
     enum admission admission =
@@ -1003,6 +1041,8 @@ static void live(struct sim *sim)
         fail_run(sim, "stuck");
     else if (!sim->has_failed && sim->ends != 1)
         fail_run(sim, "the end was announced %u times", sim->ends);
+    else if (!sim->has_failed)
+        judge_end(sim);
 }
 
 static bool simulate(uint64_t seed)
@@ -1021,7 +1061,7 @@ static bool simulate(uint64_t seed)
     sim.model.arena = arena_new();
     sim.model.memory = arena_new();
     struct buf text = { 0 };
-    generate_flow(&sim.rng, &text);
+    generate_flow(&sim.rng, &(struct grammar){ .namespace = "tests" }, &text);
     if (traces)
         (void)printf("%s", buf_text(&text));
     sim.flow = bed_flow(buf_text(&text));
