@@ -441,12 +441,13 @@ void runtime_stop(struct runtime *runtime)
         httpd_quiesce(server->httpd);
     if (server->api != NULL)
         api_quiesce(server->api);
+    // The driver is there for the last answers of the worker, and knows then what had not begun.
+    if (server->worker != NULL)
+        worker_stop(server->worker);
     if (runtime->driver != NULL)
         driver_stop(runtime->driver);
     api_free(server->api);
     httpd_stop(server->httpd);
-    if (server->worker != NULL)
-        worker_stop(server->worker);
     if (server->is_maintaining)
         (void)pthread_join(server->maintainer, NULL);
     driver_free(runtime->driver);

@@ -271,8 +271,11 @@ bool driver_submit(struct driver *driver, struct driver_request *request)
         return error_set(&request->error, ERR_UNAVAILABLE,
                          "the store cannot be written; the server's log says why, and nothing that "
                          "was acknowledged is lost");
-    return queue_push(driver->inbox, tag_request(request)) ||
-           error_set(&request->error, ERR_LIMIT, "too many requests are waiting; try again later");
+    if (queue_push(driver->inbox, tag_request(request)))
+        return true;
+    if (queue_is_closed(driver->inbox))
+        return error_set(&request->error, ERR_UNAVAILABLE, "weir is stopping");
+    return error_set(&request->error, ERR_LIMIT, "too many requests are waiting; try again later");
 }
 
 struct call {
@@ -876,11 +879,36 @@ static void wait_turn(struct driver *driver)
     (void)turn(driver, items, count);
 }
 
+/* After the inbox was closed: what is in it is stored, and what goes on without us is not begun. */
+static void last_turn(struct driver *driver)
+{
+    void *items[TAKE_MAX];
+    size_t count;
+    driver->is_last = true;
+    driver->now = driver->config.now(driver->config.now_data);
+    if (!take_left(driver))
+        return; // the store cannot be written: a start finds what it finds after a crash
+    while ((count = queue_pop(driver->inbox, items, TAKE_MAX)) > 0) {
+        for (size_t i = 0; i < count; i++) {
+            if (is_request(items[i]))
+                refuse(request_of(items[i]), ERR_CANCELLED, "weir is stopping");
+            else
+                handle_message(driver, items[i]);
+            step_all(driver);
+        }
+    }
+    orders_take_back(driver);
+    finish_turn(driver);
+}
+
 static void *run(void *data)
 {
     struct driver *driver = data;
     while (atomic_load(&driver->state) == DRIVER_RUNS)
         wait_turn(driver);
+    queue_close(driver->inbox); // also of one that is broken: nobody reads it any more
+    if (!is_broken(driver) && !driver->commit_waits)
+        last_turn(driver);
     return NULL;
 }
 

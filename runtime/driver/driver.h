@@ -82,7 +82,11 @@ void driver_free(struct driver *driver);
 
 /* Runs turns on a thread of its own until driver_stop(). */
 bool driver_start(struct driver *driver, struct error *err);
-/* Refuses new requests, finishes the turn under way, commits, joins the thread. */
+/*
+ * Refuses new requests, stores what workers have answered, joins the thread. When the worker was
+ * stopped first, what it was given and has not begun is stored as not given, so that it begins at
+ * the next start as if nothing had happened.
+ */
 void driver_stop(struct driver *driver);
 
 /*

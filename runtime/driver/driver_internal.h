@@ -260,6 +260,7 @@ struct driver {
     usec_t commit_retry_at;
     unsigned commit_tries;
     _Atomic uint64_t catalog; /* number of commits that changed flows or triggers */
+    bool is_last;             /* turn of an orderly stop: nothing goes out any more */
     bool presses;             /* this turn has something that is to be stored at once */
     usec_t lingers_until;     /* when what may wait is stored; 0: nothing waits */
     struct store_numbers numbers;
@@ -573,6 +574,8 @@ void orders_send(struct driver *driver);
 /* An answer came: the attempt is no longer on a worker (unless it only started). */
 void orders_answered(struct driver *driver, struct live *live, const struct event *event);
 void orders_check_leases(struct driver *driver);
+/* What the worker, which has stopped, was given and has not begun was never given. */
+void orders_take_back(struct driver *driver);
 /* Offers what a worker had no room for again. */
 void orders_retry(struct driver *driver);
 void orders_drop(struct driver *driver);

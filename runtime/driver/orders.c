@@ -291,6 +291,10 @@ static bool submit(struct driver *driver, struct order *order)
 static void send(struct driver *driver, struct effect *effect)
 {
     const struct worker_iface *worker = &driver->config.worker;
+    if (effect->order != NULL && driver->is_last) {
+        order_free(effect->order); // made again at the next start
+        return;
+    }
     if (effect->order != NULL) {
         // First come, first served: behind one that was refused, others wait too.
         if (driver->refused.count > 0 || !submit(driver, effect->order))
@@ -312,6 +316,30 @@ void orders_send(struct driver *driver)
     for (size_t i = 0; i < driver->effects.count; i++)
         send(driver, &driver->effects.items[i]);
     driver->effects.count = 0;
+}
+
+static void take_back(struct driver *driver, struct live *live)
+{
+    for (uint32_t seq = 1; seq < live->on_worker_count; seq++) {
+        struct task_run *run =
+            orders_held(live, seq) == 0 ? NULL : execution_run_by_seq(live->execution, seq);
+        if (run == NULL || run->state.current != STATE_SUBMITTED || !run->is_handed)
+            continue;
+        run->is_handed = false;
+        task_run_touch(live->execution, run);
+        driver_touch(driver, live);
+    }
+}
+
+void orders_take_back(struct driver *driver)
+{
+    const struct worker_iface *worker = &driver->config.worker;
+    if (worker->has_stopped == NULL || !worker->has_stopped(worker->data))
+        return;
+    size_t at = 0;
+    const struct map_slot *slot;
+    while ((slot = map_next(&driver->lives, &at)) != NULL)
+        take_back(driver, slot->value);
 }
 
 void orders_retry(struct driver *driver)

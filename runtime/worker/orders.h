@@ -4,9 +4,9 @@
  *
  * Orders are given after the commit that made them necessary and that says they are given. An order
  * for an attempt (execution, run, attempt) that the worker already has is ignored; after a crash of
- * the server no attempt is ordered again under its number, for its work may have begun. Answers are posted
- * through `struct worker_answers` from any thread; those of an attempt that was given up change
- * nothing.
+ * the server no attempt is ordered again under its number, for its work may have begun. Answers are
+ * posted through `struct worker_answers` from any thread; those of an attempt that was given up
+ * change nothing.
  */
 #ifndef RUNTIME_WORKER_ORDERS_H
 #define RUNTIME_WORKER_ORDERS_H
@@ -84,6 +84,8 @@ struct worker_iface {
      * restart; false makes the driver call it lost.
      */
     bool (*has)(void *data, const char *execution_id, const char *run_id, uint32_t attempt);
+    /* Has it ended whatever it was at, and does it begin nothing any more? NULL: never. */
+    bool (*has_stopped)(void *data);
     /* Forgets an execution that ended: working directories, secrets to mask. May be NULL. */
     void (*forget)(void *data, const char *execution_id);
 };

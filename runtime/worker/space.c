@@ -59,7 +59,8 @@ void space_unref(struct worker *worker, const char *execution_id, struct space *
     space->refs--;
     if (space->refs > 0 || !space->is_forgotten)
         return;
-    if (space->has_folder && !worker->options.keep_folders)
+    // While it stops, folders are left to the next start.
+    if (space->has_folder && !worker->options.keep_folders && !worker->is_stopping)
         remove_folder_later(worker, execution_id);
     (void)map_remove(&worker->spaces, execution_id);
     space_free(space);

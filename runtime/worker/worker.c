@@ -206,10 +206,24 @@ static void forget(void *data, const char *execution_id)
     (void)pthread_mutex_unlock(&worker->lock);
 }
 
+static bool has_stopped(void *data)
+{
+    struct worker *worker = data;
+    (void)pthread_mutex_lock(&worker->lock);
+    bool stopped = worker->is_stopping && worker->pending == 0;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return stopped;
+}
+
 struct worker_iface worker_interface(struct worker *worker)
 {
     return (struct worker_iface){
-        .data = worker, .submit = submit, .cancel = cancel, .has = has, .forget = forget
+        .data = worker,
+        .submit = submit,
+        .cancel = cancel,
+        .has = has,
+        .has_stopped = has_stopped,
+        .forget = forget,
     };
 }
 

@@ -71,6 +71,11 @@ static bool has(void *data, const char *execution_id, const char *run_id, uint32
     return false;
 }
 
+static bool has_stopped(void *data)
+{
+    return ((struct driver_bed *)data)->has_stopped;
+}
+
 static void forget_orders(struct driver_bed *bed)
 {
     for (size_t i = 0; i < bed->orders.count; i++)
@@ -119,7 +124,11 @@ void driver_bed_start(struct driver_bed *bed)
         .logs = bed->logs,
         .world = &bed->world,
         .plugins = bed_plugins(),
-        .worker = { .data = bed, .submit = submit, .cancel = cancel, .has = has },
+        .worker = { .data = bed,
+                    .submit = submit,
+                    .cancel = cancel,
+                    .has = has,
+                    .has_stopped = has_stopped },
         .zone = "UTC",
         .now = bed_now,
         .now_data = bed,
@@ -172,6 +181,16 @@ void driver_bed_crash(struct driver_bed *bed)
 {
     driver_bed_kill(bed);
     driver_bed_start(bed);
+}
+
+void driver_bed_restart(struct driver_bed *bed)
+{
+    struct error err = { 0 };
+    bed->has_stopped = true;
+    assert_true(driver_start(bed->driver, &err)); // an orderly stop is one of its thread
+    driver_stop(bed->driver);
+    bed->has_stopped = false;
+    driver_bed_crash(bed);
 }
 
 void driver_bed_close(struct driver_bed *bed)

@@ -37,6 +37,7 @@ struct driver_bed {
     size_t orders_seen;
     uint64_t starts;
     bool refuses;       /* the worker has no room */
+    bool has_stopped;   /* the worker will begin nothing any more */
     bool knows_nothing; /* the worker has lost all attempts */
     usec_t retention;
     usec_t linger;
@@ -70,6 +71,8 @@ void driver_bed_open(struct driver_bed *bed, const char *path);
 void driver_bed_close(struct driver_bed *bed);
 /* The process dies: orders are forgotten, nothing is said to anybody; then it starts again. */
 void driver_bed_crash(struct driver_bed *bed);
+/* Stops in order, the worker before the driver; then it starts again. */
+void driver_bed_restart(struct driver_bed *bed);
 /* Only dies; driver_bed_start() follows. */
 void driver_bed_kill(struct driver_bed *bed);
 void driver_bed_start(struct driver_bed *bed);

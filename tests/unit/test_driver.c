@@ -270,6 +270,49 @@ EACH_STORE(driver_gives_on_when_an_execution_with_given_orders_is_deleted)
     assert_string_equal(bed->orders.items[2]->execution_id, other);
 }
 
+EACH_STORE(driver_takes_back_what_had_not_begun_when_it_stops)
+{
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    driver_bed_began(bed, driver_bed_order(bed, "b"));
+    assert_int_equal(bed->orders.count, 5);
+    driver_bed_restart(bed);
+    assert_int_equal(bed->orders.count, 5);
+    assert_int_equal(driver_bed_order(bed, "a")->attempt, 1);
+    assert_int_equal(driver_bed_order(bed, "b")->attempt, 2);
+    while (bed->orders.count > 0)
+        driver_bed_ended(bed, bed->orders.items[0], STATE_SUCCESS);
+    assert_int_equal(attempts_of(bed, id, "a"), 1);
+    assert_int_equal(attempts_of(bed, id, "b"), 2);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
+EACH_STORE(driver_stores_what_it_was_told_before_it_stops)
+{
+    driver_bed_deploy(bed, five_calls);
+    const char *id = driver_bed_create(bed, "five");
+    struct worker_answers answers = driver_worker_answers(bed->driver);
+    for (size_t i = 0; i < bed->orders.count; i++)
+        answers.ended(answers.data, id, bed->orders.items[i]->run_id, 1, STATE_SUCCESS, NULL, NULL,
+                      NULL, NULL, 0, NULL);
+    bed->orders_seen = 0;
+    driver_bed_restart(bed);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+    assert_int_equal(bed->orders_seen, 0);
+}
+
+EACH_STORE(driver_takes_nothing_back_from_a_worker_that_goes_on)
+{
+    driver_bed_deploy(bed, one_call);
+    (void)driver_bed_create(bed, "call");
+    driver_bed_crash(bed);
+    struct error err = { 0 };
+    assert_true(driver_start(bed->driver, &err));
+    driver_stop(bed->driver);
+    driver_bed_crash(bed);
+    assert_int_equal(driver_bed_order(bed, "a")->attempt, 3); // the second may have begun
+}
+
 static const char two_calls[] = "id: two\n"
                                 "tasks:\n"
                                 "  - id: p\n"
@@ -937,6 +980,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_loses_no_attempt_that_was_not_given_when_it_crashed),
     cmocka_unit_test(driver_never_gives_what_was_killed_while_it_waited),
     cmocka_unit_test(driver_gives_on_when_an_execution_with_given_orders_is_deleted),
+    cmocka_unit_test(driver_takes_back_what_had_not_begun_when_it_stops),
+    cmocka_unit_test(driver_stores_what_it_was_told_before_it_stops),
+    cmocka_unit_test(driver_takes_nothing_back_from_a_worker_that_goes_on),
     cmocka_unit_test(driver_puts_no_second_attempt_beside_a_running_one),
     cmocka_unit_test(driver_does_not_wait_for_an_attempt_that_its_worker_lost),
     cmocka_unit_test(driver_waits_for_nothing_of_the_time_before_a_crash),
