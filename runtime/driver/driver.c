@@ -510,6 +510,14 @@ static void collect_log(struct driver *driver, struct live *live)
     buf_free(&body);
 }
 
+/* In what the store finds it by. */
+static bool is_as_stored(const struct live *live, const struct execution_row *row)
+{
+    return live->stored == row->live && live->stored_state == row->state &&
+           live->stored_slot == row->holds_slot && live->stored_wake_at == row->wake_at &&
+           live->stored_created_at == row->created_at;
+}
+
 static void collect_execution(struct driver *driver, struct live *live)
 {
     struct execution *execution = live->execution;
@@ -525,8 +533,8 @@ static void collect_execution(struct driver *driver, struct live *live)
     added->row.fire_trigger = live->fire_trigger;
     added->row.fire_at = live->fire_at;
     added->row.fire_backfill = live->fire_backfill;
-    live->stored = liveness;
-    live->stored_wake_at = added->row.wake_at;
+    added->stays = !added->is_new && is_as_stored(live, &added->row);
+    live_note_stored(live, &added->row);
     live->labels_changed = false;
     live->counted =
         states[execution->state.current].is_terminal ? execution->state.current : STATE_COUNT;

@@ -79,11 +79,15 @@ struct live {
     uint32_t questions;  /* of these, questions */
     uint32_t pending;    /* events that wait */
     enum state counted;  /* state under which the store counts it, or STATE_COUNT */
+    /* Of its row, once it has one. */
     enum liveness stored;
-    usec_t stored_wake_at; /* of its row, 0 none */
-    bool holds_slot;       /* as counted in driver->slots */
-    bool is_queued;        /* as in driver->slots */
-    bool is_loaded;        /* came from the store: children it asks for may exist */
+    usec_t stored_wake_at; /* 0 none */
+    usec_t stored_created_at;
+    enum state stored_state;
+    bool stored_slot;
+    bool holds_slot; /* as counted in driver->slots */
+    bool is_queued;  /* as in driver->slots */
+    bool is_loaded;  /* came from the store: children it asks for may exist */
     bool needs_recovery;
     bool has_ended; /* COMMAND_ENDED was given in this turn */
     bool labels_changed;
@@ -366,6 +370,8 @@ struct live *live_get_key(struct driver *driver, int64_t key, struct error *err)
 /* Makes an execution of a stored row live. */
 struct live *live_adopt(struct driver *driver, const struct execution_row *row, struct error *err);
 void live_free(struct driver *driver, struct live *live);
+/* Remembers what its row says. */
+void live_note_stored(struct live *live, const struct execution_row *row);
 /* Without a driver, whose maps and timers are gone with it. */
 void live_destroy(struct live *live);
 /* Wakes an execution that is not in memory. */

@@ -39,6 +39,15 @@ struct live *live_new(struct driver *driver, struct execution *execution, int64_
     return live;
 }
 
+void live_note_stored(struct live *live, const struct execution_row *row)
+{
+    live->stored = row->live;
+    live->stored_wake_at = row->wake_at;
+    live->stored_created_at = row->created_at;
+    live->stored_state = row->state;
+    live->stored_slot = row->holds_slot;
+}
+
 struct live *live_adopt(struct driver *driver, const struct execution_row *row, struct error *err)
 {
     struct error ignored;
@@ -47,8 +56,7 @@ struct live *live_adopt(struct driver *driver, const struct execution_row *row, 
     if (execution == NULL)
         return NULL;
     struct live *live = live_new(driver, execution, row->key);
-    live->stored = row->live;
-    live->stored_wake_at = row->wake_at;
+    live_note_stored(live, row);
     live->counted = states[row->state].is_terminal ? row->state : STATE_COUNT;
     live->holds_slot = execution->holds_slot;
     live->is_queued = row->state == STATE_QUEUED;

@@ -44,8 +44,13 @@ struct commit_execution {
     bool removes_logs;
     bool removes_metrics;
     bool labels_changed; /* index them again; implied by is_new */
-    enum state counted;  /* terminal state counted before in count_row, or STATE_COUNT */
-    size_t header_at;    /* encoded header in commit.bytes */
+    /*
+     * State, liveness, slot, creation and wake-up are as stored: no index has to change. Most
+     * commits of an execution of many steps are like that.
+     */
+    bool stays;
+    enum state counted; /* terminal state counted before in count_row, or STATE_COUNT */
+    size_t header_at;   /* encoded header in commit.bytes */
     size_t header_length;
 };
 

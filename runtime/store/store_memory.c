@@ -105,6 +105,12 @@ static int compare_logs(const void *a, const void *b)
 
 /* ---- commit ---- */
 
+static bool has_same_columns(const struct execution_row *a, const struct execution_row *b)
+{
+    return a->state == b->state && a->live == b->live && a->holds_slot == b->holds_slot &&
+           a->created_at == b->created_at && a->wake_at == b->wake_at;
+}
+
 /* Would a row that must be new meet another? Looked at before anything is changed. */
 static bool check_executions(const struct memory_store *store,
                              const struct commit *commit,
@@ -113,11 +119,15 @@ static bool check_executions(const struct memory_store *store,
     for (size_t i = 0; i < commit->executions.count; i++) {
         const struct commit_execution *change = &commit->executions.items[i];
         const struct execution_row *row = &change->row;
-        bool exists = execution_of(store, row->key) != NULL;
+        const struct stored_execution *before = execution_of(store, row->key);
+        bool exists = before != NULL;
         if (change->is_new && (exists || map_has(&store->executions_by_id, row->id.text)))
             return error_set(err, ERR_CONFLICT, "execution '%s' exists", row->id.text);
         if (!change->is_new && !change->is_removed && !exists)
             return error_set(err, ERR_CONFLICT, "execution '%s' is not stored", row->id.text);
+        if (change->stays && exists && !has_same_columns(&before->row, row))
+            return error_set(err, ERR_CONFLICT, "execution '%s' is not where it is said to stay",
+                             row->id.text);
         if (!change->is_new || row->fire_trigger == 0)
             continue;
         for (size_t k = 0; k < store->executions.count + i; k++) {

@@ -54,6 +54,7 @@ enum stmt {
     STMT_BODY_SWEEP,
     STMT_EXECUTION_ADD,
     STMT_EXECUTION_SET,
+    STMT_EXECUTION_STAY,
     STMT_EXECUTION_HEADER,
     STMT_EXECUTION_DELETE,
     STMT_RUN_PUT,
@@ -127,6 +128,9 @@ static const char *const statement_texts[STMT_COUNT] = {
     [STMT_EXECUTION_SET] =
         "UPDATE execution SET revision = ?2, state = ?3, live = ?4, slot = ?5, ended_at = ?6,"
         " wake_at = ?7, header = ?8, created_at = ?9, parent_id = ?10 WHERE key = ?1",
+    // the same parameters, but no column that is in an index: those would be written again
+    [STMT_EXECUTION_STAY] = "UPDATE execution SET revision = ?2, ended_at = ?6, header = ?8,"
+                            " parent_id = ?10 WHERE key = ?1",
     [STMT_EXECUTION_HEADER] = "SELECT header FROM execution WHERE key = ?1",
     [STMT_EXECUTION_DELETE] = "DELETE FROM execution WHERE key = ?1",
     [STMT_RUN_PUT] = "INSERT OR REPLACE INTO run (execution, seq, body) VALUES (?1, ?2, ?3)",
@@ -658,19 +662,22 @@ static bool set_execution(struct sqlite_store *store,
                           struct error *err)
 {
     const struct execution_row *row = &change->row;
-    struct sql_stmt *stmt = statement(store, STMT_EXECUTION_SET, err);
+    struct sql_stmt *stmt =
+        statement(store, change->stays ? STMT_EXECUTION_STAY : STMT_EXECUTION_SET, err);
     if (stmt == NULL)
         return false;
     sql_bind_int(stmt, 1, row->key);
     sql_bind_int(stmt, 2, row->revision);
-    sql_bind_int(stmt, 3, (int64_t)row->state);
-    sql_bind_int(stmt, 4, (int64_t)row->live);
-    sql_bind_int(stmt, 5, row->holds_slot);
     sql_bind_int(stmt, 6, row->ended_at);
-    sql_bind_int(stmt, 7, row->wake_at);
     sql_bind_blob(stmt, 8, commit->bytes.bytes + change->header_at, change->header_length);
-    sql_bind_int(stmt, 9, row->created_at);
     sql_bind_text(stmt, 10, row->parent_id);
+    if (!change->stays) {
+        sql_bind_int(stmt, 3, (int64_t)row->state);
+        sql_bind_int(stmt, 4, (int64_t)row->live);
+        sql_bind_int(stmt, 5, row->holds_slot);
+        sql_bind_int(stmt, 7, row->wake_at);
+        sql_bind_int(stmt, 9, row->created_at);
+    }
     if (!sql_run(stmt, err))
         return false;
     if (sql_changes(store->writer) != 1)

@@ -195,6 +195,45 @@ EACH_STORE(store_gives_back_an_execution_with_its_runs)
     execution_free(execution);
 }
 
+EACH_STORE(store_keeps_what_changes_in_an_execution_that_stays_where_it_is)
+{
+    struct error err = { 0 };
+    struct execution *execution = make(1, "orders", 1);
+    add(fixture, execution, 1, LIVE_ACTIVE);
+    commit(fixture);
+    execution->flow_revision = 2;
+    execution->parent_id = "parent";
+    execution_set_label(execution, "team", "green");
+    (void)add_run(execution, "later", noon + USEC_MIN);
+    add(fixture, execution, 1, LIVE_ACTIVE)->stays = true;
+    commit(fixture);
+
+    struct execution_row row;
+    assert_true(fixture->reader->ops->execution_get(fixture->reader, fixture->arena,
+                                                    execution->id.text, &row, &err));
+    assert_int_equal(row.revision, 2);
+    assert_string_equal(row.parent_id, "parent");
+    assert_int_equal(row.state, STATE_CREATED);
+    assert_int_equal(row.live, LIVE_ACTIVE);
+    assert_int_equal(row.created_at, noon + USEC_SEC);
+    assert_int_equal(row.runs_count, 2);
+    struct execution *copy = execution_row_decode(&row, NULL, &err);
+    assert_non_null(copy);
+    assert_int_equal(copy->labels.count, 2);
+    execution_free(copy);
+
+    // and goes where it belongs once it moves
+    end(execution, STATE_SUCCESS, noon + USEC_MIN);
+    add(fixture, execution, 1, LIVE_ENDED);
+    commit(fixture);
+    struct execution_row *rows = NULL;
+    size_t count = 9;
+    assert_true(fixture->reader->ops->execution_active(fixture->reader, fixture->arena, 0, 10,
+                                                       &rows, &count, &err));
+    assert_int_equal(count, 0);
+    execution_free(execution);
+}
+
 EACH_STORE(store_keeps_changed_added_and_removed_runs_apart)
 {
     struct error err = { 0 };
@@ -1132,6 +1171,7 @@ static void stores_agree_on_random_commits_and_searches(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(store_gives_back_an_execution_with_its_runs),
+    cmocka_unit_test(store_keeps_what_changes_in_an_execution_that_stays_where_it_is),
     cmocka_unit_test(store_keeps_changed_added_and_removed_runs_apart),
     cmocka_unit_test(store_changes_runs_of_an_execution_that_ended_in_its_first_commit),
     cmocka_unit_test(store_finds_executions_by_any_unique_prefix),
