@@ -791,7 +791,12 @@ static bool take_turn(struct driver *driver, void **items, size_t count)
             break;
         count = queue_pop(driver->inbox, items, TAKE_MAX);
     }
-    if (ok && wheel_next(driver->wheel) <= driver->now) {
+    bool is_time = ok && wheel_next(driver->wheel) <= driver->now;
+    if (is_time && driver->changed_flows.count > 0) {
+        finish_turn(driver); // schedules start the revision that is stored
+        ok = is_time = !driver->commit_waits && !is_broken(driver);
+    }
+    if (is_time) {
         timers_due(driver);
         step_all(driver);
         driver->presses = did = true;

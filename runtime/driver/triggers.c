@@ -254,6 +254,14 @@ static struct trigger_state *state_find(struct driver *driver,
     return newer != NULL ? newer : state;
 }
 
+/* A state as this turn has left it, which may not be stored yet. */
+static struct trigger_state *newest(const struct driver *driver, struct trigger_state *stored)
+{
+    struct trigger_state *newer =
+        map_find_bytes(&driver->states, key_bytes(&stored->key), sizeof(stored->key));
+    return newer != NULL ? newer : stored;
+}
+
 /* The state, which lives as long as the turn, goes into this commit and into memory. */
 static void state_save(struct driver *driver, struct trigger_state *state, bool is_advance)
 {
@@ -790,6 +798,17 @@ static void state_drop(struct driver *driver, const struct trigger_state *state)
     observers_remove(driver, state->key);
 }
 
+/*
+ * A date that has come and was not executed yet, because this turn, or a long time without service,
+ * is still to be looked through; 0 none. The update that is saved now came after it.
+ */
+static usec_t date_due(const struct driver *driver, const struct trigger_state *state)
+{
+    bool is_due = state->kind == TRIGGER_SCHEDULE && state->backfill.start == 0 &&
+                  trigger_wake_at(state) <= driver->now;
+    return is_due ? state->next_at : 0;
+}
+
 static void save_one(struct driver *driver,
                      const struct flow_change *change,
                      const struct trigger_change *trigger,
@@ -797,6 +816,7 @@ static void save_one(struct driver *driver,
                      int64_t revision)
 {
     bool is_new = state->key == 0;
+    usec_t due = is_new ? 0 : date_due(driver, state);
     struct arena *arena = driver->arena;
     if (is_new)
         state->key = ++driver->numbers.trigger;
@@ -815,7 +835,9 @@ static void save_one(struct driver *driver,
     if (spec != NULL) {
         // Conditions are looked at once the flow is stored, see triggers_refine().
         trigger_register(state, &spec->spec, NULL, driver->now);
-        if (spec->spec.has_conditions && state->next_at != 0)
+        if (due != 0 && state->kind == TRIGGER_SCHEDULE && trigger_is_active(state))
+            state->next_at = due;
+        else if (spec->spec.has_conditions && state->next_at != 0)
             *VEC_PUSH(&driver->refines) = state->key;
         spec_leave(driver, spec);
     } else {
@@ -860,7 +882,7 @@ void triggers_save(struct driver *driver, const struct flow_change *change, int6
         struct trigger_state *state = NULL;
         for (size_t i = 0; i < count; i++)
             if (str_eq(found[i].trigger_id, change->triggers[k].id))
-                state = &found[i];
+                state = newest(driver, &found[i]);
         if (state == NULL)
             state = ARENA_NEW(driver->arena, struct trigger_state);
         save_one(driver, change, &change->triggers[k], state, revision);

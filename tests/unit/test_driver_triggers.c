@@ -73,6 +73,52 @@ EACH_STORE(driver_fires_a_schedule_once_per_date)
     assert_int_equal(trigger->next_at, bed_noon + 4 * USEC_HOUR);
 }
 
+static const char hourly_work[] = "id: work\n"
+                                  "tasks: [{id: a, type: io.weir.test.Work}]\n"
+                                  "triggers: [{id: t, type: Schedule, cron: \"0 * * * *\"}]\n";
+static const char hourly_work_again[] =
+    "id: work\n"
+    "description: changed\n"
+    "tasks: [{id: a, type: io.weir.test.Work}]\n"
+    "triggers: [{id: t, type: Schedule, cron: \"0 * * * *\"}]\n";
+
+/* An update in the very turn in which a date is due comes before the turn looks at dates. */
+EACH_STORE(driver_loses_no_date_to_an_update_of_its_flow)
+{
+    driver_bed_deploy(bed, hourly_work);
+    bed->now = bed_noon + USEC_HOUR;
+    driver_bed_deploy(bed, hourly_work_again);
+    struct execution_row *rows = NULL;
+    assert_int_equal(driver_bed_executions(bed, "work", &rows), 1);
+    assert_string_equal(variable(bed, &rows[0], "date"), "2026-01-01T13:00:00Z");
+    assert_int_equal(rows[0].revision, 2);
+    const struct trigger_state *trigger = driver_bed_trigger(bed, "work", "t");
+    assert_int_equal(trigger->date, bed_noon + USEC_HOUR);
+    assert_int_equal(trigger->next_at, bed_noon + 2 * USEC_HOUR);
+}
+
+/* Dates that an execution held up are not caught up on after an update (5.2). */
+EACH_STORE(driver_forgets_dates_that_waited_for_a_lock_with_an_update)
+{
+    driver_bed_deploy(bed, hourly_work);
+    driver_bed_advance(bed, bed_noon + 3 * USEC_HOUR + USEC_MIN);
+    driver_bed_deploy(bed, hourly_work_again);
+    assert_int_equal(driver_bed_trigger(bed, "work", "t")->next_at, bed_noon + 4 * USEC_HOUR);
+}
+
+EACH_STORE(driver_unlocks_a_trigger_whose_flow_is_saved_as_its_execution_ends)
+{
+    driver_bed_deploy(bed, hourly_work);
+    driver_bed_advance(bed, bed_noon + USEC_HOUR);
+    const struct order *order = driver_bed_order(bed, "a");
+    assert_non_null(driver_bed_trigger(bed, "work", "t")->execution_id);
+    struct worker_answers answers = driver_worker_answers(bed->driver);
+    answers.ended(answers.data, order->execution_id, order->run_id, order->attempt, STATE_SUCCESS,
+                  NULL, NULL, NULL, NULL, 0, NULL);
+    driver_bed_deploy(bed, hourly_work_again); // in the same turn
+    assert_null(driver_bed_trigger(bed, "work", "t")->execution_id);
+}
+
 EACH_STORE(driver_catches_up_on_dates_that_passed_while_it_was_down)
 {
     driver_bed_deploy(bed, hourly);
@@ -646,6 +692,9 @@ EACH_STORE(driver_misses_no_deadline_of_a_trigger_that_is_switched_off)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_says_when_the_next_schedule_of_all_fires),
     cmocka_unit_test(driver_fires_a_schedule_once_per_date),
+    cmocka_unit_test(driver_loses_no_date_to_an_update_of_its_flow),
+    cmocka_unit_test(driver_forgets_dates_that_waited_for_a_lock_with_an_update),
+    cmocka_unit_test(driver_unlocks_a_trigger_whose_flow_is_saved_as_its_execution_ends),
     cmocka_unit_test(driver_catches_up_on_dates_that_passed_while_it_was_down),
     cmocka_unit_test(driver_waits_with_a_schedule_until_its_execution_has_ended),
     cmocka_unit_test(driver_lets_a_schedule_overlap_when_it_may),
