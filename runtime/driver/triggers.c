@@ -702,7 +702,10 @@ void triggers_execution_ended(struct driver *driver, const struct live *live)
     if (state == NULL)
         return; // the trigger is gone
     bool holds = str_eq(state->execution_id, execution->id.text);
-    bool is_first = live->fire_trigger != 0 && state->execution_id == NULL;
+    // It may end within the step that creates it, before it has the lock; a replay never had it.
+    bool is_first = state->execution_id == NULL &&
+                    (live->fire_trigger != 0 ||
+                     (kind == TRIGGER_POLLING && execution->parent_id == NULL));
     bool stops = (holds || is_first || state->allow_concurrent) &&
                  stops_after(driver, state, execution->state.current);
     if (!holds && !stops)

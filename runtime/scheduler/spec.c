@@ -12,6 +12,7 @@
 #include "base/timefmt.h"
 #include "base/vec.h"
 #include "core/expr/expr.h"
+#include "core/json.h"
 #include "core/plugin.h"
 #include "core/tz.h"
 #include "core/value.h"
@@ -107,17 +108,38 @@ static bool date_of(const struct value *value,
     return text != NULL && time_parse_instant(text, out, NULL, err);
 }
 
+/* The list as it is, or what an expression gives: a list as JSON, or one date. */
+static const struct value *list_of_dates(const struct trigger *trigger,
+                                         struct expr_env *env,
+                                         struct arena *arena,
+                                         struct error *err)
+{
+    const struct value *dates = value_get(trigger->doc, "dates");
+    const char *text = value_cstr(dates);
+    if (text == NULL || env == NULL || !expr_is_dynamic(text))
+        return dates == NULL ? &value_empty_list : dates;
+    text = expr_render_text(env, arena, text, NULL, err);
+    if (text == NULL)
+        return NULL;
+    const char *start = text + strspn(text, " \t\r\n");
+    return *start == '[' ? json_parse(arena, text, strlen(text), err) : value_string(arena, text);
+}
+
 static bool write_dates(const struct trigger *trigger,
                         const char *zone,
                         struct expr_env *env,
                         struct buf *out,
                         struct error *err)
 {
-    const struct value *dates = value_get(trigger->doc, "dates");
-    size_t count = value_is_list(dates) ? value_count(dates) : dates != NULL;
-    if (count > DATES_MAX)
-        return error_set(err, ERR_LIMIT, "more than %u dates", DATES_MAX);
     struct arena *arena = arena_new();
+    const struct value *dates = list_of_dates(trigger, env, arena, err);
+    size_t count = dates != NULL && value_is_list(dates) ? value_count(dates) : dates != NULL;
+    if (count > DATES_MAX)
+        error_set(err, ERR_LIMIT, "more than %u dates", DATES_MAX);
+    if (dates == NULL || count > DATES_MAX) {
+        arena_free(arena);
+        return false;
+    }
     usec_t *instants = ARENA_ARRAY(arena, count + 1, usec_t);
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++)

@@ -2,6 +2,7 @@
 /* Schedule and ScheduleOnDates: properties and their rules (flow-language.md 5.4, 5.5). */
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/timefmt.h"
 #include "core/cron.h"
 #include "core/diag.h"
 #include "core/expr/expr.h"
@@ -90,6 +91,16 @@ static void check_dates(const struct flow *flow,
 {
     (void)flow;
     check_zone(map, path, findings);
+    const struct value *dates = value_get(map, "dates");
+    for (size_t i = 0; value_is_list(dates) && i < value_count(dates); i++) {
+        const char *text = value_cstr(value_item(dates, i));
+        usec_t at = 0;
+        if (text != NULL && !expr_is_dynamic(text) && !time_parse_instant(text, &at, NULL, NULL))
+            (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "date", value_item(dates, i),
+                           arena_printf(findings->arena, "%s.dates[%zu]", path, i),
+                           "'%s' is not a date with an offset, such as 2026-07-01T09:30:00+02:00",
+                           text);
+    }
 }
 
 static const struct plugin_output date_outputs[] = {

@@ -496,6 +496,21 @@ EACH_STORE(driver_has_a_worker_evaluate_polling_triggers)
     assert_non_null(polling_order(bed));
 }
 
+EACH_STORE(driver_disables_a_polling_trigger_whose_execution_ends_at_once)
+{
+    driver_bed_deploy(bed,
+                      "id: polled\n"
+                      "tasks: [{id: a, type: Log, message: x}]\n"
+                      "triggers:\n"
+                      "  - {id: t, type: io.kestra.plugin.core.http.Trigger, "
+                      "uri: \"http://127.0.0.1:9/x\", interval: PT1M, stopAfter: [SUCCESS]}\n");
+    driver_bed_advance(bed, bed->now + 1);
+    answer_poll(bed, &value_empty_map, NULL);
+    assert_true(driver_bed_trigger(bed, "polled", "t")->disabled);
+    driver_bed_advance(bed, bed_noon + 5 * USEC_MIN);
+    assert_null(polling_order(bed));
+}
+
 /* ---- flow triggers ---- */
 
 static const char upstream[] = "id: up\n"
@@ -710,6 +725,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_releases_the_lock_of_an_execution_that_was_deleted),
     cmocka_unit_test(driver_fires_many_schedules_due_at_once),
     cmocka_unit_test(driver_has_a_worker_evaluate_polling_triggers),
+    cmocka_unit_test(driver_disables_a_polling_trigger_whose_execution_ends_at_once),
     cmocka_unit_test(driver_starts_a_flow_after_another),
     cmocka_unit_test(driver_does_not_start_a_flow_after_itself),
     cmocka_unit_test(driver_gathers_preconditions_across_crashes),
