@@ -28,7 +28,10 @@ static const struct value *part_doc(struct arena *arena, const struct task *task
     if (part == PART_MERGE) {
         const char *from =
             arena_printf(arena, "{{ outputs['%s_items'].subflowOutputsBaseUri ?? '' }}", task->id);
+        const char *batches =
+            arena_printf(arena, "{{ outputs['%s_items'].numberOfBatches ?? '' }}", task->id);
         value_put(&map, "from", value_string(arena, from));
+        value_put(&map, "batches", value_string(arena, batches));
         return value_build_map(&map);
     }
     const struct value *batch = value_get(task->doc, "batch");

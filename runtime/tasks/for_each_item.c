@@ -112,18 +112,23 @@ static const struct plugin items_plugin = {
 
 struct merge_props {
     const char *from;
+    int64_t batches;
 };
 
 static const struct prop merge_props[] = {
     { "from", STR(struct merge_props, from), .flags = PROP_EXPR,
       .doc = "`subflowOutputsBaseUri` of the batches." },
+    { "batches", INT(struct merge_props, batches), .flags = PROP_EXPR, .min = 0,
+      .max = ITERATIONS_MAX,
+      .doc = "How many there are; executions of batches of an earlier, longer file are left out." },
     { 0 },
 };
 
 /* Outputs of the executions by batch, as JSON; NULL where there are none. */
 struct merged {
     VEC(const char *) lines;
-    bool any; /* one of them had outputs */
+    size_t max; /* batches there are */
+    bool any;   /* one of them had outputs */
 };
 
 /*
@@ -138,7 +143,7 @@ static void note_outputs(struct arena *arena,
     int64_t iteration = value_get_int(child, "iteration", -1);
     size_t at = iteration < 0 ? fallback : (size_t)iteration;
     const struct value *outputs = value_get(child, "outputs");
-    if (at >= ITERATIONS_MAX)
+    if (at >= merged->max)
         return;
     while (merged->lines.count <= at)
         *VEC_PUSH_ARENA(arena, &merged->lines) = NULL;
@@ -147,7 +152,29 @@ static void note_outputs(struct arena *arena,
         merged->lines.items[at] = value_to_json(arena, outputs);
 }
 
+/*
+ * Whose batches they are: …/executions/<execution>/tasks/<task>/<task run>. The execution is another
+ * one than that of the merge when it is a replay which kept them.
+ */
+static bool read_owner(struct arena *arena,
+                       const char *uri,
+                       const char **execution_id,
+                       const char **run_id)
+{
+    static const char marker[] = "/executions/";
+    const char *found = NULL;
+    for (const char *at = uri; (at = strstr(at, marker)) != NULL; at++)
+        found = at + strlen(marker);
+    const char *slash = strrchr(uri, '/');
+    if (found == NULL || slash == NULL || slash < found)
+        return false;
+    *execution_id = arena_strndup(arena, found, strcspn(found, "/"));
+    *run_id = slash + 1;
+    return true;
+}
+
 static bool read_outputs(struct task_ctx *ctx,
+                         const char *execution_id,
                          const char *run_id,
                          struct merged *merged,
                          struct error *err)
@@ -156,7 +183,7 @@ static bool read_outputs(struct task_ctx *ctx,
     size_t read = 0;
     for (int64_t after = 0;;) {
         struct value_builder arguments = value_build(ctx->arena);
-        value_put_text(&arguments, "executionId", ctx->execution_id);
+        value_put_text(&arguments, "executionId", execution_id);
         value_put_text(&arguments, "taskRunId", run_id);
         value_put_int(&arguments, "after", after);
         value_put_int(&arguments, "limit", MERGE_PAGE);
@@ -181,11 +208,12 @@ static bool merge(struct task_ctx *ctx,
                   struct error *err)
 {
     const struct merge_props *p = bound;
-    const char *slash = p->from == NULL ? NULL : strrchr(p->from, '/');
-    if (slash == NULL)
+    const char *execution_id = NULL;
+    const char *run_id = NULL;
+    if (p->from == NULL || !read_owner(ctx->arena, p->from, &execution_id, &run_id))
         return true; // the task does not wait for its executions, or there are none
-    struct merged merged = { 0 };
-    if (!read_outputs(ctx, slash + 1, &merged, err))
+    struct merged merged = { .max = p->batches > 0 ? (size_t)p->batches : ITERATIONS_MAX };
+    if (!read_outputs(ctx, execution_id, run_id, &merged, err))
         return false;
     if (!merged.any)
         return true;
