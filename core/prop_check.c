@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "base/timefmt.h"
 #include "core/ident.h"
 #include "core/prop_internal.h"
 
@@ -175,6 +176,7 @@ static void check_text(const struct check_scope *scope,
 
 static void check_bounds(const struct check_scope *scope,
                          const struct prop *prop,
+                         enum prop_kind kind,
                          int64_t number,
                          const struct value *value,
                          const struct doc_path *path)
@@ -183,9 +185,12 @@ static void check_bounds(const struct check_scope *scope,
         return;
     struct arena *arena = scope->findings->arena;
     bool low = number < prop->min;
-    constraint(scope, "bounds", value, path_of(scope, path),
-               arena_printf(arena, "must be %s than or equal to %lld", low ? "greater" : "less",
-                            (long long)(low ? prop->min : prop->max)));
+    int64_t limit = low ? prop->min : prop->max;
+    const char *shown = kind == PROP_DURATION ? duration_format(arena, limit)
+                                              : arena_printf(arena, "%lld", (long long)limit);
+    constraint(
+        scope, "bounds", value, path_of(scope, path),
+        arena_printf(arena, "must be %s than or equal to %s", low ? "greater" : "less", shown));
 }
 
 /* A literal that does not convert. Of an expression property it fails the task, when that runs. */
@@ -292,7 +297,7 @@ static void check_scalar(const struct check_scope *scope,
     if (!ok)
         bad_literal(scope, prop, kind, value, path);
     else if (kind == PROP_INT || kind == PROP_DURATION || kind == PROP_BYTES)
-        check_bounds(scope, prop, number, value, path);
+        check_bounds(scope, prop, kind, number, value, path);
 }
 
 /* ---- lists, maps, objects ---- */

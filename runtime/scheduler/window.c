@@ -119,7 +119,7 @@ bool window_rule_parse(const struct value *doc,
     } else if (value_get(doc, "lookback") != NULL) {
         rule.kind = WINDOW_SLIDES;
         ok = read_fixed(doc, "lookback", "offset", &rule, err);
-    } else if (value_get(doc, "every") != NULL) {
+    } else if (value_get(doc, "every") != NULL || value_get(doc, "offset") != NULL) {
         ok = read_fixed(doc, "every", "offset", &rule, err);
     } else if (doc != NULL) {
         ok = read_typed(doc, &rule, err);

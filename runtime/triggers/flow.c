@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "core/diag.h"
 #include "core/plugin.h"
 #include "core/value.h"
@@ -107,9 +108,11 @@ static const struct prop window_props[] = {
     { "deadline", .kind = PROP_STRING, .doc = "Time of day by which all must have been met." },
     { "from", .kind = PROP_STRING, .doc = "Begin of a span of each day." },
     { "to", .kind = PROP_STRING, .doc = "Its end." },
-    { "every", .kind = PROP_DURATION, .doc = "Length of fixed windows." },
+    { "every", .kind = PROP_DURATION, .min = USEC_SEC, .max = 366 * USEC_DAY,
+      .doc = "Length of fixed windows." },
     { "offset", .kind = PROP_DURATION, .doc = "By how much they are shifted." },
-    { "lookback", .kind = PROP_DURATION, .doc = "A window that slides, from the first match on." },
+    { "lookback", .kind = PROP_DURATION, .min = USEC_SEC, .max = 366 * USEC_DAY,
+      .doc = "A window that slides, from the first match on." },
     { "timezone", .kind = PROP_STRING, .doc = "Zone of the times of day." },
     { "fireOnce", .kind = PROP_BOOL, .fallback = "false", .doc = "Begin again after it fired." },
     { 0 },
@@ -165,6 +168,19 @@ static void check_filter(const struct value *filter, const char *path, struct di
                        "`%s` must be null for type %s", extra, type);
 }
 
+static void check_depends(const struct value *map, const char *path, struct diag_list *findings)
+{
+    size_t count = value_count(value_get(map, "dependsOn"));
+    const char *mode = value_get_text(map, "mode", "ALL");
+    int64_t wanted = value_get_int(map, "minSatisfied", 0);
+    depends_window_check(value_get(map, "window"), arena_printf(findings->arena, "%s.window", path),
+                         findings);
+    if (strcmp(mode, "AT_LEAST") == 0 && (wanted < 1 || wanted > (int64_t)count))
+        (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "min-satisfied", map,
+                       arena_printf(findings->arena, "%s.minSatisfied", path),
+                       "mode AT_LEAST needs a number from 1 to that of `dependsOn`, %zu", count);
+}
+
 static void check(const struct flow *flow,
                   const struct value *map,
                   const char *path,
@@ -182,6 +198,7 @@ static void check(const struct flow *flow,
                          arena_printf(findings->arena, "%s.where[%zu].filters[%zu]", below, i, k),
                          findings);
     }
+    check_depends(map, path, findings);
     bool is_open = value_count(value_get(map, "conditions")) == 0 && preconditions == NULL &&
                    value_get(map, "dependsOn") == NULL;
     if (is_open)

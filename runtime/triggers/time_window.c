@@ -5,7 +5,10 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/timefmt.h"
 #include "core/diag.h"
+#include "core/expr/expr.h"
+#include "core/tz.h"
 #include "core/value.h"
 #include "core/words.h"
 
@@ -47,10 +50,33 @@ static const struct {
     { "endTime", "end time", BIT(WINDOW_DAILY_TIME), BIT(WINDOW_DAILY_TIME) },
 };
 
+/* ---- times of day ---- */
+
+static void check_times(const struct value *window,
+                        const char *const *names,
+                        const char *path,
+                        struct diag_list *findings)
+{
+    for (; *names != NULL; names++) {
+        const struct value *member = value_get(window, *names);
+        const char *text = value_cstr(member);
+        struct time_text time;
+        if (text == NULL || expr_is_dynamic(text) ||
+            (time_text_parse(text, strlen(text), &time, NULL) && time.has_time && !time.has_date))
+            continue;
+        (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "time-of-day", member,
+                       arena_printf(findings->arena, "%s.%s", path, *names),
+                       "'%s' is not a time of day, such as 09:30:00+02:00", text);
+    }
+}
+
 void time_window_check(const struct value *window, const char *path, struct diag_list *findings)
 {
+    static const char *const times[] = { "deadline", "startTime", "endTime", NULL };
     if (!value_is_map(window))
         return;
+    const char *below = arena_printf(findings->arena, "%s.timeWindow", path);
+    check_times(window, times, below, findings);
     const char *name = value_get_text(window, "type", "DURATION_WINDOW");
     int type = words_find(type_words, name);
     if (type < 0)
@@ -60,9 +86,55 @@ void time_window_check(const struct value *window, const char *path, struct diag
         bool is_missing = !is_given && (rows[i].needs & BIT(type)) != 0;
         bool is_misplaced = is_given && (rows[i].has & BIT(type)) == 0;
         if (is_missing || is_misplaced)
-            (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "time-window", window,
-                           arena_printf(findings->arena, "%s.timeWindow", path),
+            (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "time-window", window, below,
                            "Time window of type `%s` %s have a %s.", name,
                            is_missing ? "must" : "cannot", rows[i].words);
     }
+}
+
+/* ---- the window of dependsOn ---- */
+
+/* Members that say the same thing together; a window is told by one group. */
+static const struct {
+    const char *members[2];
+    bool needs_both;
+} groups[] = {
+    { { "deadline", "deadline" }, true },
+    { { "from", "to" }, true },
+    { { "every", "offset" }, false },
+    { { "lookback", "lookback" }, true },
+};
+
+static void wrong(const struct value *window,
+                  const char *path,
+                  struct diag_list *findings,
+                  const char *text)
+{
+    (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "depends-window", window, path, "%s",
+                   text);
+}
+
+void depends_window_check(const struct value *window, const char *path, struct diag_list *findings)
+{
+    static const char *const times[] = { "deadline", "from", "to", NULL };
+    if (!value_is_map(window))
+        return;
+    check_times(window, times, path, findings);
+    size_t given = 0;
+    for (size_t i = 0; i < COUNT_OF(groups); i++) {
+        bool first = !value_is_null(value_get(window, groups[i].members[0]));
+        bool second = !value_is_null(value_get(window, groups[i].members[1]));
+        given += first || second;
+        if (groups[i].needs_both && first != second)
+            wrong(window, path, findings, "`from` and `to` must be given together");
+    }
+    if (given > 1)
+        wrong(window, path, findings,
+              "a window has either `deadline`, or `from` and `to`, or `every` and `offset`, or "
+              "`lookback`");
+    const char *zone = value_get_text(window, "timezone", NULL);
+    if (zone != NULL && !expr_is_dynamic(zone) && tz_get(zone, NULL) == NULL)
+        (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "time-zone", window,
+                       arena_printf(findings->arena, "%s.timezone", path),
+                       "timezone '%s' is not a valid time-zone ID", zone);
 }

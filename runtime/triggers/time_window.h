@@ -33,4 +33,7 @@ extern const struct prop time_window_props[];
 /* Findings about properties that the type needs or cannot have. window may be NULL. */
 void time_window_check(const struct value *window, const char *path, struct diag_list *findings);
 
+/* The newer `window`, of dependsOn; path is its own. */
+void depends_window_check(const struct value *window, const char *path, struct diag_list *findings);
+
 #endif

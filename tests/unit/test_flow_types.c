@@ -58,6 +58,24 @@ static void flow_of_real_types_is_refused_with_known_words(void **state)
         { HEAD TASK "triggers:\n- id: f\n  type: " CORE "trigger.Flow\n  preconditions:\n"
                     "    {id: p, timeWindow: {type: SLIDING_WINDOW, deadline: '09:00:00'}}\n",
           "Time window of type `SLIDING_WINDOW` cannot have a deadline.", 9 },
+        { HEAD TASK "triggers:\n- id: f\n  type: " CORE "trigger.Flow\n  preconditions:\n"
+                    "    {id: p, timeWindow: {type: DAILY_TIME_DEADLINE, deadline: 'nine'}}\n",
+          "'nine' is not a time of day", 9 },
+        { HEAD TASK "triggers:\n- id: f\n  type: " CORE "trigger.Flow\n  dependsOn: [{flowId: x}]\n"
+                    "  window: {deadline: '09:00', lookback: PT1H}\n",
+          "a window has either `deadline`", 9 },
+        { HEAD TASK "triggers:\n- id: f\n  type: " CORE "trigger.Flow\n  dependsOn: [{flowId: x}]\n"
+                    "  window: {from: '09:00'}\n",
+          "`from` and `to` must be given together", 9 },
+        { HEAD TASK "triggers:\n- id: f\n  type: " CORE "trigger.Flow\n  dependsOn: [{flowId: x}]\n"
+                    "  window: {every: PT0S}\n",
+          "must be greater than or equal to PT1S", 9 },
+        { HEAD TASK "triggers:\n- {id: f, type: " CORE
+                    "trigger.Flow, dependsOn: [{flowId: x}], mode: AT_LEAST, minSatisfied: 2}\n",
+          "mode AT_LEAST needs a number from 1 to that of `dependsOn`, 1", 6 },
+        { HEAD TASK "triggers:\n- {id: d, type: " CORE
+                    "trigger.ScheduleOnDates, dates: [2026-01-01T00:00:00Z, tomorrow]}\n",
+          "'tomorrow' is not a date with an offset", 6 },
         { HEAD "pluginDefaults:\n- {type: " CORE "log.Log, values: {not: existing}}\n" TASK,
           "Invalid Plugin Default: No property 'not' exists in plugin '" CORE "log.Log'", 4 },
         { HEAD "tasks:\n- {id: s, type: " CORE "flow.Subflow, namespace: n.s, flowId: a}\n",
