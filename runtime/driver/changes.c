@@ -204,6 +204,11 @@ static bool check_kv(struct driver *driver,
 {
     struct kv_row latest = { 0 };
     struct error absent = { 0 };
+    if (change->forgets) {
+        change->result =
+            (struct change_result){ .changed = true, .revision = change->row.revision };
+        return true;
+    }
     bool exists = driver->reader->ops->kv_get(driver->reader, driver->arena, change->row.namespace,
                                               change->row.key, &latest, &absent);
     if (!exists && absent.code != ERR_NOT_FOUND) {
@@ -234,7 +239,9 @@ static bool check_kv(struct driver *driver,
 static void write_kv(struct driver *driver, const struct kv_change *change)
 {
     *VEC_PUSH(&driver->commit.kv) =
-        (struct commit_kv){ .row = change->row, .is_removed = change->is_delete };
+        (struct commit_kv){ .row = change->row,
+                            .is_removed = change->is_delete || change->forgets,
+                            .is_version = change->forgets };
 }
 
 /* ---- namespace files ---- */

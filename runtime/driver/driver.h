@@ -221,6 +221,7 @@ struct flow_change {
 
 struct kv_change {
     bool is_delete;
+    bool forgets;          /* the old version row.revision is forgotten, nothing else */
     enum change_mode mode; /* NEW: ERR_CONFLICT when the key exists (and has not expired) */
     struct kv_row row;     /* revision and dates are set by the driver */
     struct change_result result;

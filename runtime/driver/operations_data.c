@@ -2,6 +2,7 @@
 /* Operations on triggers, log lines, keys and files; see operations.c. */
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/str.h"
 #include "core/value.h"
@@ -165,33 +166,99 @@ static const struct value *answer_count(const struct asked *op, size_t count)
     return value_build_map(&builder);
 }
 
-/* Only the latest value of a key is kept, so a purge of old versions has nothing to do. */
+/* Keys, or old versions, that a purge reads at a time: their values come along. */
+#define KV_PAGE 500U
+
+static bool covers_key(const struct asked *op, const struct kv_row *row)
+{
+    const char *pattern = asked_text(op, "keyPattern");
+    return (pattern == NULL || str_glob(pattern, row->key)) && covers_namespace(op, row->namespace);
+}
+
+static bool send_keys(const struct asked *op, struct kv_change *changes, size_t count)
+{
+    struct driver_request request = { .type = REQUEST_CHANGE };
+    request.change.origin = (struct origin){ .actor = "weir", .channel = "task" };
+    request.change.kv = changes;
+    request.change.kv_count = count;
+    return count == 0 || asked_send(op, &request);
+}
+
+/* One page of keys; *offset moves past those that stay. */
+static bool purge_keys(
+    const struct asked *op, size_t *offset, size_t *count, size_t *total, bool expired_only)
+{
+    struct query query = { .sort = FIELD_COUNT, .offset = *offset, .limit = KV_PAGE };
+    struct kv_row *rows = NULL;
+    if (!op->reader->ops->kv_search(op->reader, op->arena, &query, &rows, count, NULL, op->err))
+        return false;
+    struct kv_change *changes = ARENA_ARRAY(op->arena, *count + 1, struct kv_change);
+    size_t gone = 0;
+    usec_t now = clock_now();
+    for (size_t i = 0; i < *count; i++)
+        if ((!expired_only || rows[i].expires_at <= now) && covers_key(op, &rows[i]))
+            changes[gone++] = (struct kv_change){ .is_delete = true, .row = rows[i] };
+    if (!send_keys(op, changes, gone))
+        return false;
+    *offset += *count - gone;
+    *total += gone;
+    return true;
+}
+
+struct version_walk {
+    struct kv_row last; /* that was looked at; `namespace` and `key` outlive the page */
+    int64_t newer;      /* versions of its key that are newer, the latest value among them */
+};
+
+/* One page of old versions. */
+static bool purge_versions(const struct asked *op,
+                           struct version_walk *walk,
+                           size_t *count,
+                           size_t *total)
+{
+    usec_t before = asked_date(op, "before");
+    int64_t keep = value_get_int(op->arguments, "keepAmount", 0);
+    struct kv_row *rows = NULL;
+    if (!op->reader->ops->kv_versions(op->reader, op->arena,
+                                      walk->last.key == NULL ? NULL : &walk->last, KV_PAGE, &rows,
+                                      count, op->err))
+        return false;
+    struct kv_change *changes = ARENA_ARRAY(op->arena, *count + 1, struct kv_change);
+    size_t gone = 0;
+    for (size_t i = 0; i < *count; i++) {
+        bool is_same =
+            str_eq(rows[i].key, walk->last.key) && str_eq(rows[i].namespace, walk->last.namespace);
+        walk->newer = is_same ? walk->newer + 1 : 1;
+        walk->last = rows[i];
+        bool goes =
+            (before != 0 && rows[i].updated_at < before) || (keep > 0 && walk->newer >= keep);
+        if (goes && covers_key(op, &rows[i]))
+            changes[gone++] = (struct kv_change){ .forgets = true, .row = rows[i] };
+    }
+    *total += gone;
+    return send_keys(op, changes, gone);
+}
+
 const struct value *kv_purge(const struct asked *op)
 {
     bool by_version = value_get(op->arguments, "before") != NULL ||
                       value_get(op->arguments, "keepAmount") != NULL;
-    if (by_version)
-        return answer_count(op, 0);
     bool expired_only = value_get_bool(op->arguments, "expiredOnly", true);
-    const char *pattern = asked_text(op, "keyPattern");
-    struct query query = { .sort = FIELD_COUNT, .limit = SIZE_MAX / 2 };
-    struct kv_row *rows = NULL;
-    size_t count = 0;
-    if (!op->reader->ops->kv_search(op->reader, op->arena, &query, &rows, &count, NULL, op->err))
-        return NULL;
-    struct kv_change *changes = ARENA_ARRAY(op->arena, count + 1, struct kv_change);
-    size_t gone = 0;
-    usec_t now = clock_now();
-    for (size_t i = 0; i < count; i++)
-        if ((!expired_only || rows[i].expires_at <= now) &&
-            (pattern == NULL || str_glob(pattern, rows[i].key)) &&
-            covers_namespace(op, rows[i].namespace))
-            changes[gone++] = (struct kv_change){ .is_delete = true, .row = rows[i] };
-    struct driver_request request = { .type = REQUEST_CHANGE };
-    request.change.origin = (struct origin){ .actor = "weir", .channel = "task" };
-    request.change.kv = changes;
-    request.change.kv_count = gone;
-    return gone == 0 || asked_send(op, &request) ? answer_count(op, gone) : NULL;
+    struct version_walk walk = { 0 };
+    size_t offset = 0;
+    size_t total = 0;
+    size_t count = KV_PAGE;
+    bool ok = true;
+    while (ok && count == KV_PAGE) {
+        struct asked page = *op;
+        page.arena = arena_new();
+        ok = by_version ? purge_versions(&page, &walk, &count, &total)
+                        : purge_keys(&page, &offset, &count, &total, expired_only);
+        walk.last.namespace = arena_strdup(op->arena, walk.last.namespace);
+        walk.last.key = arena_strdup(op->arena, walk.last.key);
+        arena_free(page.arena);
+    }
+    return ok ? answer_count(op, total) : NULL;
 }
 
 /* Old revisions of the files of a namespace that go: older than `before`, beyond `keep`. */

@@ -75,7 +75,8 @@ struct memory_store {
     struct table flows; /* all revisions */
     struct table triggers;
     struct table kv;
-    struct table files; /* all revisions */
+    struct table kv_versions; /* old ones; of stored_kv too, newest first */
+    struct table files;       /* all revisions */
     struct table documents;
     struct table outbox;
     struct table windows;

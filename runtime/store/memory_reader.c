@@ -804,6 +804,30 @@ static bool memory_kv_search(struct store_reader *base,
     return true;
 }
 
+static bool memory_kv_versions(struct store_reader *base,
+                               struct arena *arena,
+                               const struct kv_row *after,
+                               size_t limit,
+                               struct kv_row **out,
+                               size_t *count,
+                               struct error *err)
+{
+    (void)err;
+    struct memory_store *store = enter(base);
+    struct picks picks = { 0 };
+    size_t at = 0;
+    if (after != NULL) {
+        struct stored_kv like = { .row = *after };
+        like.row.revision--; // the newest come first
+        at = table_lower(&store->kv_versions, &like);
+    }
+    for (; at < store->kv_versions.count && picks.rows.count < limit; at++)
+        pick(&picks, store->kv_versions.rows[at]);
+    ANSWER_ROWS(kv, kv_row, );
+    leave(base);
+    return true;
+}
+
 static bool memory_file_get(struct store_reader *base,
                             struct arena *arena,
                             const char *namespace,
@@ -1169,6 +1193,7 @@ static const struct store_reader_ops memory_reader_ops = {
     .trigger_all = memory_trigger_all,
     .kv_get = memory_kv_get,
     .kv_search = memory_kv_search,
+    .kv_versions = memory_kv_versions,
     .file_get = memory_file_get,
     .file_list = memory_file_list,
     .file_revisions = memory_file_revisions,

@@ -128,6 +128,9 @@ struct flow_row {
 
 /* ---- key-value entries, namespace files, documents ---- */
 
+/* Old values of a key that are kept besides the latest one: a key may be written every second. */
+#define KV_VERSIONS_MAX 100
+
 struct kv_row {
     const char *namespace;
     const char *key;

@@ -450,9 +450,10 @@ static const struct field_column kv_columns[] = {
     { FIELD_EXPIRES, true, "expires_at" },
 };
 
-#define KV_SELECT                                                                                  \
+#define KV_COLUMNS                                                                                 \
     "SELECT namespace, name, type, value, description, revision, created_at, updated_at,"          \
-    " expires_at, actor, channel, source, commit_id FROM kv"
+    " expires_at, actor, channel, source, commit_id FROM "
+#define KV_SELECT KV_COLUMNS "kv"
 
 static void read_kv(struct sql_stmt *stmt, struct arena *arena, void *out)
 {
@@ -508,6 +509,38 @@ static bool sqlite_kv_search(struct store_reader *base,
     add_order(&builder, query, kv_columns, COUNT_OF(kv_columns), "namespace, name");
     struct row_list list = { 0 };
     if (!list_rows(&builder, &kv_kind, query, &list, total, err))
+        return false;
+    *out = list.items;
+    *count = list.count;
+    return true;
+}
+
+static bool sqlite_kv_versions(struct store_reader *base,
+                               struct arena *arena,
+                               const struct kv_row *after,
+                               size_t limit,
+                               struct kv_row **out,
+                               size_t *count,
+                               struct error *err)
+{
+    struct builder builder = build(reader_of(base), arena, KV_COLUMNS "kv_version WHERE 1");
+    if (after != NULL) {
+        add(&builder, " AND (namespace, name, -revision) > (");
+        add_text(&builder, after->namespace);
+        add(&builder, ", ");
+        add_text(&builder, after->key);
+        add(&builder, ", ");
+        add_int(&builder, -after->revision);
+        add(&builder, ") AND (namespace, name) >= (");
+        add_text(&builder, after->namespace);
+        add(&builder, ", ");
+        add_text(&builder, after->key);
+        add(&builder, ")");
+    }
+    add(&builder, " ORDER BY namespace, name, revision DESC");
+    struct query query = { .sort = FIELD_COUNT, .limit = limit };
+    struct row_list list = { 0 };
+    if (!list_rows(&builder, &kv_kind, &query, &list, NULL, err))
         return false;
     *out = list.items;
     *count = list.count;
@@ -1029,6 +1062,7 @@ static const struct store_reader_ops sqlite_reader_ops = {
     .trigger_all = sqlite_trigger_all,
     .kv_get = sqlite_kv_get,
     .kv_search = sqlite_kv_search,
+    .kv_versions = sqlite_kv_versions,
     .file_get = sqlite_file_get,
     .file_list = sqlite_file_list,
     .file_revisions = sqlite_file_revisions,

@@ -119,6 +119,12 @@ static const struct step steps[] = {
          "CREATE INDEX cache_expires ON cache (expires_at);" },
     { 2, "ALTER TABLE trigger ADD COLUMN backfill_id INTEGER NOT NULL DEFAULT 0;"
          "UPDATE trigger SET backfill_id = backfill_start;" },
+    { 3, "CREATE TABLE kv_version ("
+         "  namespace TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, value TEXT NOT NULL,"
+         "  description TEXT, revision INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+         "  updated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
+         "  actor TEXT, channel TEXT, source TEXT, commit_id TEXT);"
+         "CREATE UNIQUE INDEX kv_version_key ON kv_version (namespace, name, revision DESC);" },
 };
 
 static bool set_pragma(struct sql *sql, const char *name, int64_t value, struct error *err)

@@ -54,9 +54,14 @@ struct commit_execution {
     size_t header_length;
 };
 
+/*
+ * A value with a higher revision than the latest one makes that an old version of its key. At most
+ * KV_VERSIONS_MAX old versions are kept, the newest; a removed key keeps none.
+ */
 struct commit_kv {
     struct kv_row row; /* delete: namespace and key */
     bool is_removed;
+    bool is_version; /* removed is the old version row.revision only */
 };
 
 struct commit_file {
@@ -398,6 +403,17 @@ struct store_reader_ops {
                       size_t *count,
                       int64_t *total,
                       struct error *);
+    /*
+     * Old versions of keys, without the latest: by namespace and key, newest first. At most
+     * `limit` of those that follow `after` (namespace, key, revision; NULL: from the start).
+     */
+    bool (*kv_versions)(struct store_reader *,
+                        struct arena *,
+                        const struct kv_row *after,
+                        size_t limit,
+                        struct kv_row **out,
+                        size_t *count,
+                        struct error *);
 
     /* revision 0: latest, ERR_NOT_FOUND when deleted. */
     bool (*file_get)(struct store_reader *,

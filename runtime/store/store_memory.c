@@ -54,6 +54,12 @@ static int compare_kv(const void *a, const void *b)
                             strcmp(x->row.key, y->row.key));
 }
 
+static int compare_kv_versions(const void *a, const void *b)
+{
+    ROWS(kv);
+    return first_difference(compare_kv(a, b), compare_ints(y->row.revision, x->row.revision));
+}
+
 static int compare_files(const void *a, const void *b)
 {
     ROWS(file);
@@ -358,6 +364,37 @@ static void put_trigger(struct memory_store *store, const struct commit_trigger 
     table_put(&store->triggers, stored);
 }
 
+static void put_kv(struct memory_store *store, const struct commit_kv *change)
+{
+    struct stored_kv *stored = ROW_NEW(kv);
+    stored->row = change->row;
+    if (change->is_version) {
+        table_remove(&store->kv_versions, stored);
+        entry_free(stored);
+        return;
+    }
+    copy_kv(stored->entry.arena, &stored->row);
+    const struct stored_kv *before = table_find(&store->kv, stored);
+    if (before != NULL && !change->is_removed && before->row.revision < stored->row.revision) {
+        struct stored_kv *version = ROW_NEW(kv);
+        version->row = before->row;
+        copy_kv(version->entry.arena, &version->row);
+        table_put(&store->kv_versions, version);
+    }
+    // Those that are too many follow, since the newest come first.
+    struct stored_kv like = { .row = stored->row };
+    like.row.revision = change->is_removed ? INT64_MAX : stored->row.revision - KV_VERSIONS_MAX - 1;
+    size_t at = table_lower(&store->kv_versions, &like);
+    while (at < store->kv_versions.count && compare_kv(store->kv_versions.rows[at], stored) == 0)
+        table_remove_at(&store->kv_versions, at);
+    if (change->is_removed) {
+        table_remove(&store->kv, stored);
+        entry_free(stored);
+    } else {
+        table_put(&store->kv, stored);
+    }
+}
+
 static void put_rest(struct memory_store *store, const struct commit *commit)
 {
     for (size_t i = 0; i < commit->logs.count; i++) {
@@ -391,7 +428,8 @@ static void put_rest(struct memory_store *store, const struct commit *commit)
             store->numbers.outbox = commit->outbox.items[i].row.key;
     for (size_t i = 0; i < commit->triggers.count; i++)
         put_trigger(store, &commit->triggers.items[i]);
-    APPLY(commit->kv, store->kv, kv)
+    for (size_t i = 0; i < commit->kv.count; i++)
+        put_kv(store, &commit->kv.items[i]);
     APPLY(commit->files, store->files, file)
     APPLY(commit->documents, store->documents, document)
     APPLY(commit->outbox, store->outbox, outbox)
@@ -467,7 +505,7 @@ static void memory_free(struct store *base)
     struct table *tables[] = { &store->executions, &store->flows,   &store->triggers,
                                &store->kv,         &store->files,   &store->documents,
                                &store->outbox,     &store->windows, &store->cache,
-                               &store->queued,     &store->logs };
+                               &store->queued,     &store->logs,    &store->kv_versions };
     for (size_t i = 0; i < COUNT_OF(tables); i++)
         table_free(tables[i]);
     for (size_t i = 0; i < store->metrics.count; i++)
@@ -502,6 +540,7 @@ struct store *store_memory_new(void)
     store->flows.compare = compare_flows;
     store->triggers.compare = compare_triggers;
     store->kv.compare = compare_kv;
+    store->kv_versions.compare = compare_kv_versions;
     store->files.compare = compare_files;
     store->documents.compare = compare_documents;
     store->outbox.compare = compare_outbox;

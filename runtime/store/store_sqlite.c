@@ -77,6 +77,9 @@ enum stmt {
     STMT_TRIGGER_DELETE,
     STMT_KV_PUT,
     STMT_KV_DELETE,
+    STMT_KV_KEEP,
+    STMT_KV_TRIM,
+    STMT_KV_FORGET,
     STMT_FILE_PUT,
     STMT_FILE_DELETE,
     STMT_DOCUMENT_PUT,
@@ -185,6 +188,15 @@ static const char *const statement_texts[STMT_COUNT] = {
         " created_at, updated_at, expires_at, actor, channel, source, commit_id)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [STMT_KV_DELETE] = "DELETE FROM kv WHERE namespace = ?1 AND name = ?2",
+    [STMT_KV_KEEP] =
+        "INSERT OR REPLACE INTO kv_version (namespace, name, type, value, description, revision,"
+        " created_at, updated_at, expires_at, actor, channel, source, commit_id)"
+        " SELECT namespace, name, type, value, description, revision, created_at, updated_at,"
+        " expires_at, actor, channel, source, commit_id FROM kv"
+        " WHERE namespace = ?1 AND name = ?2 AND revision < ?3",
+    [STMT_KV_TRIM] = "DELETE FROM kv_version WHERE namespace = ?1 AND name = ?2 AND revision < ?3",
+    [STMT_KV_FORGET] =
+        "DELETE FROM kv_version WHERE namespace = ?1 AND name = ?2 AND revision = ?3",
     [STMT_FILE_PUT] =
         "INSERT OR REPLACE INTO file (namespace, path, revision, is_folder, deleted, size,"
         " digest, content, created_at, updated_at, actor, channel, source, commit_id)"
@@ -1008,9 +1020,32 @@ static bool put_trigger(struct sqlite_store *store,
     return sql_run(stmt, err);
 }
 
+/* Of one key: `number` is a revision. */
+static bool on_versions(struct sqlite_store *store,
+                        int statement_,
+                        const struct kv_row *row,
+                        int64_t number,
+                        struct error *err)
+{
+    struct sql_stmt *stmt = statement(store, statement_, err);
+    if (stmt == NULL)
+        return false;
+    sql_bind_text(stmt, 1, row->namespace);
+    sql_bind_text(stmt, 2, row->key);
+    sql_bind_int(stmt, 3, number);
+    return sql_run(stmt, err);
+}
+
 static bool put_kv(struct sqlite_store *store, const struct commit_kv *change, struct error *err)
 {
     const struct kv_row *row = &change->row;
+    if (change->is_version)
+        return on_versions(store, STMT_KV_FORGET, row, row->revision, err);
+    if (!change->is_removed && !on_versions(store, STMT_KV_KEEP, row, row->revision, err))
+        return false;
+    int64_t oldest = change->is_removed ? INT64_MAX : row->revision - KV_VERSIONS_MAX;
+    if (!on_versions(store, STMT_KV_TRIM, row, oldest, err))
+        return false;
     struct sql_stmt *stmt =
         statement(store, change->is_removed ? STMT_KV_DELETE : STMT_KV_PUT, err);
     if (stmt == NULL)

@@ -38,8 +38,8 @@ static bool run(struct task_ctx *ctx,
     value_put_text(&arguments, "keyPattern", p->key_pattern);
     if (p->expired_only == NULL && p->behavior.type == PURGE_VERSION) {
         purge_put_date(&arguments, "before", p->behavior.before);
-        if (p->behavior.keep > 0)
-            value_put_int(&arguments, "keepAmount", p->behavior.keep);
+        // Always given, also as 0: it says that versions are meant, not keys.
+        value_put_int(&arguments, "keepAmount", p->behavior.keep);
     } else {
         value_put_bool(&arguments, "expiredOnly",
                        p->expired_only == NULL ? p->behavior.expired_only

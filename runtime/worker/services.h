@@ -131,7 +131,8 @@ struct services {
      *     log.purge          {namespace? (prefix), flowId?, executionId?, levels?, startDate?,
      *                        endDate} -> {count}
      *     kv.purge           {namespaces? | namespacePattern? (glob), includeChildNamespaces,
-     *                        keyPattern? (glob), expiredOnly | before?, keepAmount?} -> {count}
+     *                        keyPattern? (glob), expiredOnly | before?, keepAmount?} -> {count}: keys,
+     *                        or with before or keepAmount their old versions
      *     file.purge         {namespaces? | namespacePattern?, includeChildNamespaces,
      *                        filePattern? (glob), before?, keepAmount?} -> {count}: old revisions
      *     subflow.run        {namespace, flowId, revision?, inputs?, labels?, timeout (seconds),

@@ -935,6 +935,95 @@ EACH_STORE(store_keeps_triggers_windows_cache_and_keys)
     assert_false(reader->ops->trigger_by_key(reader, fixture->arena, 4, &found, &err));
 }
 
+/* The revisions of the old versions after a row, as "key:revision …". */
+static const char *versions_after(struct fixture *fixture, const struct kv_row *after, size_t limit)
+{
+    struct error err = { 0 };
+    struct kv_row *rows = NULL;
+    size_t count = 0;
+    if (!fixture->reader->ops->kv_versions(fixture->reader, fixture->arena, after, limit, &rows,
+                                           &count, &err))
+        fail_msg("%s", err.text);
+    const char *text = "";
+    for (size_t i = 0; i < count; i++)
+        text = arena_printf(fixture->arena, "%s%s%s/%s:%lld=%s", text, i == 0 ? "" : " ",
+                            rows[i].namespace, rows[i].key, (long long)rows[i].revision,
+                            rows[i].value);
+    return text;
+}
+
+static void put_version(struct fixture *fixture, const char *key, int64_t revision)
+{
+    *VEC_PUSH(&fixture->commit.kv) = (struct commit_kv){
+        .row = { .namespace = "company",
+                 .key = key,
+                 .type = "NUMBER",
+                 .value = arena_printf(fixture->arena, "%lld", (long long)revision),
+                 .revision = revision,
+                 .updated_at = revision,
+                 .expires_at = USEC_NEVER },
+    };
+}
+
+EACH_STORE(store_keeps_old_versions_of_keys_apart_from_the_latest)
+{
+    struct error err = { 0 };
+    struct kv_row kv;
+    put_version(fixture, "a", 1);
+    put_version(fixture, "b", 1);
+    commit(fixture);
+    assert_string_equal(versions_after(fixture, NULL, 10), "");
+    put_version(fixture, "a", 2);
+    put_version(fixture, "a", 3); // two in one commit
+    put_version(fixture, "b", 2);
+    put_version(fixture, "b", 2); // the same again is no new version
+    commit(fixture);
+    assert_true(
+        fixture->reader->ops->kv_get(fixture->reader, fixture->arena, "company", "a", &kv, &err));
+    assert_int_equal(kv.revision, 3);
+    assert_string_equal(versions_after(fixture, NULL, 10),
+                        "company/a:2=2 company/a:1=1 company/b:1=1");
+    assert_string_equal(versions_after(fixture, NULL, 1), "company/a:2=2");
+    struct kv_row after = { .namespace = "company", .key = "a", .revision = 2 };
+    assert_string_equal(versions_after(fixture, &after, 10), "company/a:1=1 company/b:1=1");
+    after.revision = 1;
+    assert_string_equal(versions_after(fixture, &after, 10), "company/b:1=1");
+
+    *VEC_PUSH(&fixture->commit.kv) = (struct commit_kv){
+        .row = { .namespace = "company", .key = "a", .revision = 1 },
+        .is_removed = true,
+        .is_version = true,
+    };
+    commit(fixture);
+    assert_string_equal(versions_after(fixture, NULL, 10), "company/a:2=2 company/b:1=1");
+    assert_true(
+        fixture->reader->ops->kv_get(fixture->reader, fixture->arena, "company", "a", &kv, &err));
+
+    // A key that is removed keeps nothing.
+    *VEC_PUSH(&fixture->commit.kv) =
+        (struct commit_kv){ .row = { .namespace = "company", .key = "a" }, .is_removed = true };
+    commit(fixture);
+    assert_string_equal(versions_after(fixture, NULL, 10), "company/b:1=1");
+}
+
+EACH_STORE(store_keeps_a_bounded_number_of_old_versions_of_a_key)
+{
+    for (int64_t revision = 1; revision <= KV_VERSIONS_MAX + 6; revision++)
+        put_version(fixture, "often", revision);
+    put_version(fixture, "seldom", 1);
+    put_version(fixture, "seldom", 2);
+    commit(fixture);
+    struct error err = { 0 };
+    struct kv_row *rows = NULL;
+    size_t count = 0;
+    assert_true(fixture->reader->ops->kv_versions(fixture->reader, fixture->arena, NULL, SIZE_MAX,
+                                                  &rows, &count, &err));
+    assert_int_equal(count, KV_VERSIONS_MAX + 1);
+    assert_int_equal(rows[0].revision, KV_VERSIONS_MAX + 5);
+    assert_int_equal(rows[KV_VERSIONS_MAX - 1].revision, 6);
+    assert_string_equal(rows[KV_VERSIONS_MAX].key, "seldom");
+}
+
 EACH_STORE(store_reads_one_state_between_begin_and_end)
 {
     struct error err = { 0 };
@@ -1187,6 +1276,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(store_keeps_every_revision_of_a_flow),
     cmocka_unit_test(store_keeps_files_documents_and_the_outbox),
     cmocka_unit_test(store_keeps_triggers_windows_cache_and_keys),
+    cmocka_unit_test(store_keeps_old_versions_of_keys_apart_from_the_latest),
+    cmocka_unit_test(store_keeps_a_bounded_number_of_old_versions_of_a_key),
     cmocka_unit_test(store_reads_one_state_between_begin_and_end),
     cmocka_unit_test(sqlite_store_refuses_a_second_weir),
     cmocka_unit_test(sqlite_store_refuses_what_is_newer_or_not_its_own),

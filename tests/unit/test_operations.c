@@ -251,6 +251,75 @@ EACH_STORE(operations_purge_keys_by_pattern)
     assert_string_equal(rows[0].key, "new");
 }
 
+/* Writes a key so many times. */
+static void put_often(struct driver_bed *bed, const char *key, size_t times)
+{
+    for (size_t i = 0; i < times; i++) {
+        struct kv_change change = { .row = { .namespace = "company.team",
+                                             .key = key,
+                                             .type = "NUMBER",
+                                             .value = "1",
+                                             .expires_at = USEC_NEVER } };
+        struct driver_request request = { .type = REQUEST_CHANGE };
+        request.change.kv = &change;
+        request.change.kv_count = 1;
+        assert_true(driver_bed_ask(bed, &request));
+    }
+}
+
+static size_t versions_of(struct driver_bed *bed, int64_t *newest)
+{
+    struct kv_row *rows = NULL;
+    size_t count = 0;
+    assert_true(bed->reader->ops->kv_versions(bed->reader, bed->arena, NULL, SIZE_MAX, &rows,
+                                              &count, NULL));
+    *newest = count == 0 ? 0 : rows[0].revision;
+    return count;
+}
+
+EACH_STORE(operations_purge_old_versions_of_keys)
+{
+    int64_t newest = 0;
+    // More than one page of old versions.
+    for (size_t i = 0; i < 6; i++)
+        put_often(bed, arena_printf(bed->arena, "key-%zu", i), 98);
+    put_often(bed, "other", 3);
+    assert_int_equal(versions_of(bed, &newest), 6 * 97 + 2);
+    const struct value *answer =
+        answer_of(bed, "kv.purge",
+                  "{\"namespaces\": [\"company\"], \"keyPattern\": \"key-*\","
+                  "\"keepAmount\": 10}",
+                  "");
+    // The latest value is one of those that are kept.
+    assert_int_equal(value_get_int(answer, "count", -1), 6 * 88);
+    assert_int_equal(versions_of(bed, &newest), 6 * 9 + 2);
+    assert_int_equal(newest, 97);
+    answer =
+        answer_of(bed, "kv.purge",
+                  "{\"namespaces\": [\"elsewhere\"], \"before\": \"2999-01-01T00:00:00Z\"}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 0);
+    answer = answer_of(bed, "kv.purge", "{\"before\": \"2000-01-01T00:00:00Z\"}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 0);
+    answer = answer_of(bed, "kv.purge", "{\"before\": \"2999-01-01T00:00:00Z\"}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 6 * 9 + 2);
+    assert_int_equal(versions_of(bed, &newest), 0);
+    struct kv_row row;
+    assert_true(
+        bed->reader->ops->kv_get(bed->reader, bed->arena, "company.team", "key-0", &row, NULL));
+    assert_int_equal(row.revision, 98);
+}
+
+EACH_STORE(operations_purge_many_keys_page_by_page)
+{
+    for (size_t i = 0; i < 1203; i++)
+        put_often(bed, arena_printf(bed->arena, "%s-%zu", i % 3 == 0 ? "keep" : "go", i), 1);
+    const struct value *answer =
+        answer_of(bed, "kv.purge", "{\"keyPattern\": \"go-*\", \"expiredOnly\": false}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 802);
+    answer = answer_of(bed, "kv.purge", "{\"keyPattern\": \"go-*\", \"expiredOnly\": false}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 0);
+}
+
 EACH_STORE(operations_toggle_a_trigger)
 {
     driver_bed_deploy(bed, "id: timed\n"
@@ -386,6 +455,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(operations_fetch_and_purge_log_lines),
     cmocka_unit_test(operations_purge_executions_in_parts),
     cmocka_unit_test(operations_purge_keys_by_pattern),
+    cmocka_unit_test(operations_purge_old_versions_of_keys),
+    cmocka_unit_test(operations_purge_many_keys_page_by_page),
     cmocka_unit_test(operations_toggle_a_trigger),
     cmocka_unit_test(operations_run_a_subflow_and_wait_for_it),
     cmocka_unit_test(operations_give_the_outputs_of_batches_in_order),

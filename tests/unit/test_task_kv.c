@@ -155,12 +155,14 @@ static void kv_purge_hands_its_scope_over(void **state)
     assert_string_equal(fake_output(fake, "size"), "3");
     ASSERT_RUNS(fake, &task_kv_purge,
                 "namespacePattern: \"a.*\"\nbehavior:\n  type: version\n  keepAmount: 2");
+    ASSERT_RUNS(fake, &task_kv_purge, "behavior:\n  type: version"); // no version, and no key
     ASSERT_RUNS(fake, &task_kv_purge, "expiredOnly: false");
     assert_string_equal(
         buf_text(&fake->operations),
         "kv.purge {\"namespaces\":[\"a.b\"],\"includeChildNamespaces\":true,\"keyPattern\":\"x*\","
         "\"expiredOnly\":true}\n"
         "kv.purge {\"namespacePattern\":\"a.*\",\"includeChildNamespaces\":true,\"keepAmount\":2}\n"
+        "kv.purge {\"includeChildNamespaces\":true,\"keepAmount\":0}\n"
         "kv.purge {\"includeChildNamespaces\":true,\"expiredOnly\":false}\n");
     ASSERT_FAILS(fake, &task_kv_purge, "namespaces: [a]\nnamespacePattern: b", "not both");
 }
