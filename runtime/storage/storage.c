@@ -10,8 +10,9 @@
 #include "base/str.h"
 #include "base/url.h"
 
-#define SCHEME   "kestra://"
-#define URI_KEEP "/+=,:;@"
+#define SCHEME "kestra://"
+/* Not what may follow a URI in a command or a text: ",:;@" and the like. */
+#define URI_KEEP "/+="
 /* Longer paths are refused; every back end takes this much. */
 #define PATH_BYTES_MAX 1024U
 

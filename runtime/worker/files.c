@@ -378,10 +378,12 @@ bool files_collect_folder(struct task_ctx *ctx,
 
 /* ---- URIs inside texts ---- */
 
-static size_t uri_length(const char *text)
+/* Of the URI that begins there; what may follow one in a command is no part of it. */
+static size_t uri_length(const char *text, const char *scheme)
 {
-    return strspn(text,
-                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+~#=/,:;%@");
+    static const char part[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "-._+~#=/%";
+    return strlen(scheme) + strspn(text + strlen(scheme), part);
 }
 
 const char *files_localize(struct task_ctx *ctx, const char *text, struct error *err)
@@ -404,7 +406,7 @@ const char *files_localize(struct task_ctx *ctx, const char *text, struct error 
             buf_putc(&out, *at++);
             continue;
         }
-        size_t length = uri_length(at);
+        size_t length = uri_length(at, scheme);
         const char *uri = arena_strndup(ctx->arena, at, length);
         const char *slash = strrchr(uri, '/');
         const char *name = slash == NULL || slash[1] == '\0' ? "file" : slash + 1;

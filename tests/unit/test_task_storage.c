@@ -434,6 +434,17 @@ static void uris_in_commands_become_local_paths(void **state)
     assert_null(strstr(text, "kestra://"));
     const char *path = arena_strndup(fake->arena, text + 5, strcspn(text + 5, "'"));
     assert_string_equal(fs_read(fake->arena, path, 100, NULL, &err), "content");
+    // What follows is not of the URI, whatever the name of the file is.
+    const char *odd = fake_store(fake, "a;b,c:d@e.csv", "odd");
+    text = files_localize(&fake->job.ctx, yaml(fake, "cat %s; cat %s,%s:x (%s)", odd, odd, a, a),
+                          &err);
+    if (text == NULL)
+        fail_msg("%s", err.text);
+    assert_null(strstr(text, "kestra://"));
+    assert_non_null(strstr(text, "e.csv; cat "));
+    assert_non_null(strstr(text, ".csv:x ("));
+    path = arena_strndup(fake->arena, text + 4, strcspn(text + 4, ";"));
+    assert_string_equal(fs_read(fake->arena, path, 100, NULL, &err), "odd");
     assert_string_equal(files_localize(&fake->job.ctx, "see https://x.y/z", &err),
                         "see https://x.y/z");
     assert_string_equal(files_localize(&fake->job.ctx, "cat file:///etc/passwd", &err),
