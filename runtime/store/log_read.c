@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading logs: blocks in order of time, merged where they overlap, so that memory follows the
- * number of tasks that printed at the same time, not the length of the log.
+ * Reading the log of an execution: blocks in order of time, merged where they overlap, so that
+ * memory follows the number of tasks that printed at the same time, not the length of the log.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,6 @@
 #include "base/log.h"
 #include "runtime/store/logstore_internal.h"
 #include "runtime/store/store.h"
-
-/* Index rows read at once. */
-#define ROWS_PAGE 2000U
 
 /* Index rows of one execution that are read: a log of 256 GiB. */
 #define ROWS_MAX 1000000U
@@ -33,14 +30,12 @@ struct open_block {
 
 /* Reads blocks of some rows, merged by time. */
 struct merge {
-    struct logstore *logstore;
+    struct log_files files;
     bool descending;
     struct log_row *rows; /* sorted by first time, or by last time when descending */
     size_t count;
     size_t next;
     struct open_block *open; /* few: those that overlap */
-    char file_id[ID_LENGTH + 1];
-    int fd; /* of the file read last, -1 none */
 };
 
 static int compare_ascending(const void *a, const void *b)
@@ -71,11 +66,11 @@ static void merge_start(struct merge *merge, struct log_row *rows, size_t count)
               merge->descending ? compare_descending : compare_ascending);
 }
 
-static void close_file(struct merge *merge)
+void log_files_close(struct log_files *files)
 {
-    if (merge->fd >= 0)
-        (void)close(merge->fd);
-    merge->fd = -1;
+    if (files->fd >= 0)
+        (void)close(files->fd);
+    files->fd = -1;
 }
 
 static void block_free(struct open_block *block)
@@ -90,24 +85,26 @@ static void merge_end(struct merge *merge)
         block_free(merge->open);
         merge->open = next;
     }
-    close_file(merge);
+    log_files_close(&merge->files);
 }
 
 /* Stored bytes of a block in a file; NULL when they are not there. */
-static const void *read_bytes(struct merge *merge, const struct log_row *row, struct arena *arena)
+static const void *read_bytes(struct log_files *files,
+                              const struct log_row *row,
+                              struct arena *arena)
 {
-    if (merge->fd < 0 || strcmp(merge->file_id, row->execution_id.text) != 0) {
-        close_file(merge);
-        merge->fd = logstore_open(merge->logstore, row->execution_id.text, O_RDONLY, NULL);
-        memcpy(merge->file_id, row->execution_id.text, sizeof(merge->file_id));
+    if (files->fd < 0 || strcmp(files->file_id, row->execution_id.text) != 0) {
+        log_files_close(files);
+        files->fd = logstore_open(files->logstore, row->execution_id.text, O_RDONLY, NULL);
+        memcpy(files->file_id, row->execution_id.text, sizeof(files->file_id));
     }
-    if (merge->fd < 0 || row->file_length < 0 ||
+    if (files->fd < 0 || row->file_length < 0 ||
         row->file_length > (int64_t)(2 * (LOG_BLOCK_BYTES + LOG_MESSAGE_MAX)))
         return NULL;
     char *bytes = arena_bytes_alloc(arena, (size_t)row->file_length);
     size_t got = 0;
     while (got < (size_t)row->file_length) {
-        ssize_t length = pread(merge->fd, bytes + got, (size_t)row->file_length - got,
+        ssize_t length = pread(files->fd, bytes + got, (size_t)row->file_length - got,
                                row->file_at + (int64_t)got);
         if (length < 0 && errno == EINTR)
             continue;
@@ -118,25 +115,31 @@ static const void *read_bytes(struct merge *merge, const struct log_row *row, st
     return bytes;
 }
 
-/*
- * Opens a block. One that a crash cut off, or whose file is gone, is left out: its attempt was run
- * again, or somebody removed it.
- */
+bool log_files_read(struct log_files *files,
+                    struct arena *arena,
+                    const struct log_row *row,
+                    struct log_line **lines,
+                    size_t *count)
+{
+    struct error err = { 0 };
+    const void *bytes = row->body.at;
+    size_t length = row->body.length;
+    if (row->file_at >= 0) {
+        bytes = read_bytes(files, row, arena);
+        length = (size_t)row->file_length;
+    }
+    if (bytes != NULL && log_block_decode(arena, row, bytes, length, lines, count, &err))
+        return true;
+    log_debug("a log block is left out", LOG_STR("execution", row->execution_id.text));
+    return false;
+}
+
 static void open_row(struct merge *merge, const struct log_row *row)
 {
     struct arena *arena = arena_new();
     struct open_block *block = ARENA_NEW(arena, struct open_block);
     block->arena = arena;
-    struct error err = { 0 };
-    const void *bytes = row->body.at;
-    size_t length = row->body.length;
-    if (row->file_at >= 0) {
-        bytes = read_bytes(merge, row, arena);
-        length = (size_t)row->file_length;
-    }
-    if (bytes == NULL ||
-        !log_block_decode(arena, row, bytes, length, &block->lines, &block->count, &err)) {
-        log_debug("a log block is left out", LOG_STR("execution", row->execution_id.text));
+    if (!log_files_read(&merge->files, arena, row, &block->lines, &block->count)) {
         block_free(block);
         return;
     }
@@ -224,11 +227,11 @@ static bool all_rows(struct store_reader *reader,
 {
     VEC(struct log_row) all = { 0 };
     int64_t after = 0;
-    size_t found = ROWS_PAGE;
-    while (found == ROWS_PAGE && all.count < ROWS_MAX) {
+    size_t found = LOG_ROWS_PAGE;
+    while (found == LOG_ROWS_PAGE && all.count < ROWS_MAX) {
         struct log_row *rows = NULL;
-        if (!reader->ops->log_rows(reader, arena, execution, query, false, after, ROWS_PAGE, &rows,
-                                   &found, err))
+        if (!reader->ops->log_rows(reader, arena, execution, query, false, after, LOG_ROWS_PAGE,
+                                   &rows, &found, err))
             return false;
         for (size_t i = 0; i < found; i++) {
             *VEC_PUSH_ARENA(arena, &all) = rows[i];
@@ -240,8 +243,7 @@ static bool all_rows(struct store_reader *reader,
     return true;
 }
 
-/* Do filters look at single lines, rather than at whole blocks? */
-static bool looks_at_lines(const struct query *query)
+bool log_looks_at_lines(const struct query *query)
 {
     for (size_t i = 0; i < query->filters_count; i++) {
         enum field field = query->filters[i].field;
@@ -268,9 +270,17 @@ static bool page_is_full(const struct page *page)
     return !page->counts && page->lines.count >= page->query->limit;
 }
 
-static const char *keep(struct arena *arena, const char *text)
+struct log_line log_line_keep(struct arena *arena, const struct log_line *line)
 {
-    return arena_strdup(arena, text);
+    struct log_line kept = *line;
+    kept.message = arena_strndup(arena, line->message, line->length);
+    kept.source.execution_id = arena_strdup(arena, line->source.execution_id);
+    kept.source.task_id = arena_strdup(arena, line->source.task_id);
+    kept.source.run_id = arena_strdup(arena, line->source.run_id);
+    kept.source.namespace = arena_strdup(arena, line->source.namespace);
+    kept.source.flow_id = arena_strdup(arena, line->source.flow_id);
+    kept.source.trigger_id = arena_strdup(arena, line->source.trigger_id);
+    return kept;
 }
 
 static void page_add(struct page *page, const struct log_line *line)
@@ -280,15 +290,7 @@ static void page_add(struct page *page, const struct log_line *line)
     size_t at = page->matched++;
     if (at < page->query->offset || page->lines.count >= page->query->limit)
         return;
-    struct log_line *kept = VEC_PUSH_ARENA(page->arena, &page->lines);
-    *kept = *line;
-    kept->message = arena_strndup(page->arena, line->message, line->length);
-    kept->source.execution_id = keep(page->arena, line->source.execution_id);
-    kept->source.task_id = keep(page->arena, line->source.task_id);
-    kept->source.run_id = keep(page->arena, line->source.run_id);
-    kept->source.namespace = keep(page->arena, line->source.namespace);
-    kept->source.flow_id = keep(page->arena, line->source.flow_id);
-    kept->source.trigger_id = keep(page->arena, line->source.trigger_id);
+    *VEC_PUSH_ARENA(page->arena, &page->lines) = log_line_keep(page->arena, line);
 }
 
 /* Lines of the merge: blocks before and after the page are only counted where that is possible. */
@@ -313,34 +315,6 @@ static void page_fill(struct page *page, struct merge *merge)
     }
 }
 
-/*
- * Over all executions: blocks in the order in which they were stored, a page of rows at a time; the
- * lines of each such page are in order of time.
- */
-static bool search_all(struct merge *merge,
-                       struct store_reader *reader,
-                       const struct query *query,
-                       struct page *page,
-                       struct error *err)
-{
-    int64_t after = 0;
-    size_t found = ROWS_PAGE;
-    bool ok = true;
-    while (ok && found == ROWS_PAGE && !page_is_full(page)) {
-        struct arena *arena = arena_new();
-        struct log_row *rows = NULL;
-        ok = reader->ops->log_rows(reader, arena, 0, query, query->descending, after, ROWS_PAGE,
-                                   &rows, &found, err);
-        if (ok && found > 0) {
-            after = rows[found - 1].key;
-            merge_start(merge, rows, found);
-            page_fill(page, merge);
-        }
-        arena_free(arena);
-    }
-    return ok;
-}
-
 bool logstore_search(struct logstore *logstore,
                      struct store_reader *reader,
                      struct arena *arena,
@@ -351,27 +325,24 @@ bool logstore_search(struct logstore *logstore,
                      int64_t *total,
                      struct error *err)
 {
-    struct merge merge = { .logstore = logstore, .descending = query->descending, .fd = -1 };
+    if (execution == 0)
+        return log_search_all(logstore, reader, arena, query, lines, count, total, err);
+    struct merge merge = { .files = { .logstore = logstore, .fd = -1 },
+                           .descending = query->descending };
     struct page page = { .query = query,
                          .arena = arena,
                          .counts = total != NULL,
-                         .line_by_line = looks_at_lines(query) };
-    bool ok = true;
-    if (execution != 0) {
-        struct arena *scratch = arena_new();
-        struct log_row *rows = NULL;
-        size_t found = 0;
-        ok = all_rows(reader, scratch, execution, query, &rows, &found, err);
-        if (ok) {
-            merge_start(&merge, rows, found);
-            page_fill(&page, &merge);
-        }
-        merge_end(&merge);
-        arena_free(scratch);
-    } else {
-        ok = search_all(&merge, reader, query, &page, err);
-        merge_end(&merge);
+                         .line_by_line = log_looks_at_lines(query) };
+    struct arena *scratch = arena_new();
+    struct log_row *rows = NULL;
+    size_t found = 0;
+    bool ok = all_rows(reader, scratch, execution, query, &rows, &found, err);
+    if (ok) {
+        merge_start(&merge, rows, found);
+        page_fill(&page, &merge);
     }
+    merge_end(&merge);
+    arena_free(scratch);
     if (!ok)
         return false;
     *lines = page.lines.items;
@@ -389,7 +360,8 @@ bool logstore_walk(struct logstore *logstore,
                    void *data,
                    struct error *err)
 {
-    struct merge merge = { .logstore = logstore, .descending = query->descending, .fd = -1 };
+    struct merge merge = { .files = { .logstore = logstore, .fd = -1 },
+                           .descending = query->descending };
     struct arena *arena = arena_new();
     struct log_row *rows = NULL;
     size_t count = 0;

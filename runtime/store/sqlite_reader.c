@@ -912,6 +912,24 @@ static bool may_match_block(const struct query *query, const void *row)
 
 static const struct row_kind log_kind = { sizeof(struct log_row), read_log, may_match_block };
 
+/* What of the filters leaves whole blocks out; all of them are looked at again. */
+static void add_block_filters(struct builder *builder, const struct query *query)
+{
+    for (size_t i = 0; i < query->filters_count; i++) {
+        const struct filter *filter = &query->filters[i];
+        bool is_from = filter->match == MATCH_GREATER || filter->match == MATCH_GREATER_EQUAL;
+        bool is_until = filter->match == MATCH_LESS || filter->match == MATCH_LESS_EQUAL;
+        if (filter->field == FIELD_NAMESPACE)
+            (void)add_text_filter(builder, "f.namespace", filter);
+        else if (filter->field == FIELD_FLOW)
+            (void)add_text_filter(builder, "f.id", filter);
+        else if (filter->field == FIELD_EXECUTION && filter->match == MATCH_EQUAL)
+            (void)add_text_filter(builder, "l.execution_id", filter);
+        else if (filter->field == FIELD_START && (is_from || is_until))
+            (void)add_time_filter(builder, is_from ? "l.last_at" : "l.first_at", filter);
+    }
+}
+
 static bool sqlite_log_rows(struct store_reader *base,
                             struct arena *arena,
                             int64_t execution,
@@ -938,6 +956,7 @@ static bool sqlite_log_rows(struct store_reader *base,
     else
         add(&builder, "l.key > ");
     add_int(&builder, after_key);
+    add_block_filters(&builder, query);
     add(&builder, newest_first ? " ORDER BY l.key DESC" : " ORDER BY l.key");
     builder.needs_check = query->filters_count > 0;
     struct query page = { .filters = query->filters,

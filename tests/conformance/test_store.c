@@ -671,6 +671,148 @@ EACH_STORE(store_purges_lines_by_level)
 
 /* ---- flows and the rest ---- */
 
+/* ---- search in the logs of all executions ---- */
+
+#define SEARCHED_ROWS  4500
+#define SEARCHED_LINES 3
+
+struct searched {
+    usec_t at;
+    enum log_level level;
+    int row;
+    int line;
+};
+
+/* Blocks of tasks that ended in another order than they printed in, far beyond a page of rows. */
+static void write_searched(struct fixture *fixture, struct searched *all)
+{
+    struct rng rng = { .state = 7 };
+    struct log_block block = { 0 };
+    struct arena *arena = arena_new();
+    store_ended(fixture, 1, "orders", STATE_SUCCESS);
+    for (int row = 0; row < SEARCHED_ROWS; row++) {
+        // Now and then one that took most of the whole time.
+        usec_t took = (usec_t)rng_below(&rng, row % 100 == 0 ? SEARCHED_ROWS : 50) * USEC_SEC;
+        usec_t at = noon + row * USEC_SEC - took;
+        for (int i = 0; i < SEARCHED_LINES; i++) {
+            struct searched *seen = &all[row * SEARCHED_LINES + i];
+            *seen = (struct searched){ .at = at,
+                                       .level = rng_below(&rng, 40) == 0 ? LOG_ERROR : LOG_INFO,
+                                       .row = row,
+                                       .line = i };
+            const char *text = arena_printf(arena, "%d.%d", row, i);
+            struct log_line line = {
+                .at = at, .level = seen->level, .message = text, .length = strlen(text)
+            };
+            log_block_add(&block, &line);
+            at += (usec_t)rng_below(&rng, (uint64_t)took / 3 + 2);
+        }
+        struct log_row log = {
+            .execution = 1, .namespace = "company.team", .flow_id = "orders", .file_at = -1
+        };
+        struct buf body = { 0 };
+        log_block_finish(&block, &body, &log);
+        log.body = (struct bytes){ .at = arena_memdup(arena, body.bytes, body.length),
+                                   .length = body.length };
+        buf_free(&body);
+        *VEC_PUSH(&fixture->commit.logs) = log;
+        if (row % 500 == 499)
+            commit(fixture);
+    }
+    log_block_free(&block);
+    arena_free(arena);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct searched *x = a;
+    const struct searched *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return x->row != y->row ? x->row - y->row : x->line - y->line;
+}
+
+static void expect_page(struct fixture *fixture,
+                        struct logstore *logs,
+                        const struct searched *all,
+                        size_t count,
+                        const struct query *query)
+{
+    struct error err = { 0 };
+    struct log_line *lines = NULL;
+    size_t found = 0;
+    int64_t total = 0;
+    struct arena *arena = arena_new();
+    if (!logstore_search(logs, fixture->reader, arena, 0, query, &lines, &found, &total, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(total, (int64_t)count);
+    size_t rest = query->offset < count ? count - query->offset : 0;
+    assert_int_equal(found, rest < query->limit ? rest : query->limit);
+    for (size_t i = 0; i < found; i++) {
+        size_t at = query->offset + i;
+        const struct searched *wanted = &all[query->descending ? count - 1 - at : at];
+        char text[32];
+        (void)snprintf(text, sizeof(text), "%d.%d", wanted->row, wanted->line);
+        assert_string_equal(lines[i].message, text);
+        assert_int_equal(lines[i].at, wanted->at);
+    }
+    // Without the total it is the same page.
+    struct log_line *again = NULL;
+    size_t found_again = 0;
+    assert_true(
+        logstore_search(logs, fixture->reader, arena, 0, query, &again, &found_again, NULL, &err));
+    assert_int_equal(found_again, found);
+    for (size_t i = 0; i < found; i++)
+        assert_string_equal(again[i].message, lines[i].message);
+    arena_free(arena);
+}
+
+EACH_STORE(store_searches_all_logs_in_order_of_time_whatever_the_order_of_commits)
+{
+    struct error err = { 0 };
+    size_t count = (size_t)SEARCHED_ROWS * SEARCHED_LINES;
+    struct searched *all = check_calloc(count, sizeof(*all));
+    write_searched(fixture, all);
+    qsort(all, count, sizeof(*all), by_time);
+    struct logstore *logs = logstore_new(&(struct logstore_options){ 0 }, &err);
+    static const struct {
+        size_t offset;
+        size_t limit;
+    } pages[] = { { 0, 50 }, { 6000, 100 }, { 13400, 200 }, { 20000, 10 }, { 0, 0 } };
+    for (size_t i = 0; i < 2 * COUNT_OF(pages); i++) {
+        struct query query = { .sort = FIELD_START,
+                               .descending = i % 2 == 1,
+                               .offset = pages[i / 2].offset,
+                               .limit = pages[i / 2].limit };
+        expect_page(fixture, logs, all, count, &query);
+    }
+
+    size_t errors = 0;
+    for (size_t i = 0; i < count; i++)
+        if (all[i].level == LOG_ERROR)
+            all[errors++] = all[i];
+    static const char *const level[] = { "ERROR" };
+    struct filter filter = {
+        .field = FIELD_LEVEL, .match = MATCH_GREATER_EQUAL, .values = level, .values_count = 1
+    };
+    for (int i = 0; i < 2; i++) {
+        struct query query = { .filters = &filter,
+                               .filters_count = 1,
+                               .sort = FIELD_START,
+                               .descending = i == 1,
+                               .offset = 100,
+                               .limit = 100 };
+        expect_page(fixture, logs, all, errors, &query);
+    }
+    struct query deep = { .sort = FIELD_START, .offset = 900000, .limit = 200000 };
+    struct log_line *lines = NULL;
+    assert_false(logstore_search(logs, fixture->reader, fixture->arena, 0, &deep, &lines, &count,
+                                 NULL, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    logstore_free(logs);
+    free(all);
+}
+
 static void put_flow(struct fixture *fixture, const char *id, int64_t revision, const char *source)
 {
     *VEC_PUSH(&fixture->commit.flows) = (struct flow_row){
@@ -1272,6 +1414,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(store_searches_by_state_date_label_and_cause),
     cmocka_unit_test(store_counts_what_ended_across_days_and_states),
     cmocka_unit_test(store_deletes_an_execution_with_everything_of_it),
+    cmocka_unit_test(store_searches_all_logs_in_order_of_time_whatever_the_order_of_commits),
     cmocka_unit_test(store_purges_lines_by_level),
     cmocka_unit_test(store_keeps_every_revision_of_a_flow),
     cmocka_unit_test(store_keeps_files_documents_and_the_outbox),
