@@ -11,7 +11,7 @@
 
 #define CHUNK_BYTES_MIN 4096U
 /* Chunks double up to this size: large enough to make malloc rare, small enough to return. */
-#define CHUNK_BYTES_MAX (256U * 1024U)
+#define CHUNK_BYTES_MAX ((size_t)256 * 1024)
 
 struct chunk {
     struct chunk *previous;

@@ -45,7 +45,7 @@ void buf_put_utf8(struct buf *buf, uint32_t code_point);
 /* Never NULL: "" while nothing was added. */
 const char *buf_text(const struct buf *buf);
 
-/* Copy owned by the arena. */
-char *buf_dup(const struct buf *buf, struct arena *arena);
+/* Copy owned by the arena; never NULL. */
+char *buf_dup(const struct buf *buf, struct arena *arena) __attribute__((returns_nonnull));
 
 #endif

@@ -27,7 +27,7 @@
 #define LOOSE_OBJECTS_MAX 200U
 
 /* Packs with a longer body stay packs however few objects they have. */
-#define LOOSE_BYTES_MAX (8U * 1024U * 1024U)
+#define LOOSE_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 /* Commits offered one by one before the gaps between them grow. */
 #define SAMPLE_DENSE 16U

@@ -20,7 +20,7 @@
 #define CAPABILITIES_MAX 256U
 
 /* A pack's progress is told after so many bytes. */
-#define PROGRESS_BYTES (256U * 1024U)
+#define PROGRESS_BYTES ((size_t)256 * 1024)
 
 enum state {
     STATE_UNKNOWN, /* nothing is known about the remote */

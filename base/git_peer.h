@@ -30,7 +30,7 @@ struct git_peer;
 #define GIT_REFS_MAX 500000U
 
 /* Bytes of one list of references. */
-#define GIT_REFS_BYTES_MAX (128U * 1024U * 1024U)
+#define GIT_REFS_BYTES_MAX ((size_t)128 * 1024 * 1024)
 
 /* Prefixes of one question. */
 #define GIT_PREFIXES_MAX 64U

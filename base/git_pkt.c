@@ -9,7 +9,7 @@
 #include "base/error.h"
 
 /* Room for a whole packet, and for more than one read. */
-#define BUFFER_BYTES (2U * 65536U)
+#define BUFFER_BYTES ((size_t)2 * 65536)
 
 struct pkt_reader pkt_reader_new(pkt_source_fn *source, void *context)
 {

@@ -110,7 +110,7 @@ static char **arguments(struct ssh_link *self, struct arena *arena)
     }
     argv[n++] = "-o";
     argv[n++] =
-        arena_printf(arena, "ConnectTimeout=%lld", (long long)(self->waits.connect / USEC_SEC + 1));
+        arena_printf(arena, "ConnectTimeout=%lld", (long long)(self->waits.connect / USEC_SEC) + 1);
     if (access->ssh_hosts != NULL) {
         argv[n++] = "-o";
         argv[n++] = arena_printf(arena, "UserKnownHostsFile=\"%s\"", access->ssh_hosts);

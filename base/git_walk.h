@@ -24,7 +24,7 @@ struct git_repo;
 /* Bytes of a path. */
 #define WALK_PATH_MAX 4096U
 /* Bytes of one folder's tree object: a million short names. */
-#define WALK_TREE_BYTES_MAX (64U * 1024U * 1024U)
+#define WALK_TREE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* A file that was added (before is none), changed, or removed (after is none). */
 struct walk_change {

@@ -43,7 +43,7 @@
  * of the answer. Not more than needed: libmicrohttpd clears all of it after each request (192 KiB
  * cost half of the answers per second).
  */
-#define CONNECTION_MEMORY    (HTTPD_HEAD_BYTES_MAX + 16 * 1024)
+#define CONNECTION_MEMORY    (HTTPD_HEAD_BYTES_MAX + (size_t)16 * 1024)
 #define CONNECTION_INCREMENT ((size_t)16 * 1024)
 
 /* How long answers under way are waited for when the server ends. */

@@ -39,7 +39,7 @@ char *oid_format(const struct oid *oid, char out[OID_TEXT])
         out[2 * i] = digits[oid->bytes[i] >> 4];
         out[2 * i + 1] = digits[oid->bytes[i] & 15];
     }
-    out[2 * OID_BYTES] = '\0';
+    out[(size_t)2 * OID_BYTES] = '\0';
     return out;
 }
 

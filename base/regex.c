@@ -39,7 +39,7 @@ struct regex {
 struct regex *regex_new(const char *pattern, size_t length, struct error *err)
 {
     if (length > REGEX_BYTES_MAX) {
-        error_set(err, ERR_LIMIT, "pattern is longer than %u bytes", REGEX_BYTES_MAX);
+        error_set(err, ERR_LIMIT, "pattern is longer than %zu bytes", REGEX_BYTES_MAX);
         return NULL;
     }
 

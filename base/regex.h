@@ -19,7 +19,7 @@ struct error;
 struct regex;
 
 /* Longest pattern; a flow's validator is a line, not a page. */
-#define REGEX_BYTES_MAX (64U * 1024U)
+#define REGEX_BYTES_MAX ((size_t)64 * 1024)
 
 /* Groups of a match that can be asked for, the whole match included. */
 #define REGEX_GROUPS_MAX 100

@@ -28,8 +28,8 @@
 #define PROGRESS_STEPS 2000
 
 /* Bounds of user queries: far above sensible SQL, far below what hurts. */
-#define USER_VALUE_BYTES_MAX (256 * 1024 * 1024)
-#define USER_SQL_BYTES_MAX   (8 * 1024 * 1024)
+#define USER_VALUE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define USER_SQL_BYTES_MAX   ((size_t)8 * 1024 * 1024)
 
 struct sql_stmt {
     struct sql *sql;

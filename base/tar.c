@@ -19,7 +19,7 @@
 #include "base/str.h"
 
 #define BLOCK      512U
-#define PAX_MAX    (1024U * 1024U)
+#define PAX_MAX    ((size_t)1024 * 1024)
 #define COPY_MAX   65536U
 #define NAME_BYTES 100U
 

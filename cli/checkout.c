@@ -188,7 +188,7 @@ static bool put_file(
     if (info->st_size > (off_t)NAMESPACE_FILE_BYTES_MAX) {
         if (!is_yaml(path))
             return true; // nothing that can be deployed
-        return error_set(err, ERR_LIMIT, "'%s' has %lld bytes, more than the %u allowed", path,
+        return error_set(err, ERR_LIMIT, "'%s' has %lld bytes, more than the %zu allowed", path,
                          (long long)info->st_size, FLOW_BYTES_MAX);
     }
     AUTO_FD int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

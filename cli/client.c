@@ -16,7 +16,7 @@
 #define DEFAULT_SERVER "http://127.0.0.1:8080"
 
 /* A line of an event stream; executions with many task runs are long. */
-#define EVENT_BYTES_MAX (256U * 1024U * 1024U)
+#define EVENT_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 struct client client_open(const struct command_line *line)
 {
@@ -225,7 +225,7 @@ static bool take_bytes(void *context, const void *bytes, size_t length, struct e
         const char *stop = newline == NULL ? end : newline;
         buf_add(&follower->line, at, (size_t)(stop - at));
         if (follower->line.length > EVENT_BYTES_MAX)
-            return error_set(err, ERR_LIMIT, "an event is longer than %u bytes", EVENT_BYTES_MAX);
+            return error_set(err, ERR_LIMIT, "an event is longer than %zu bytes", EVENT_BYTES_MAX);
         at = stop + 1;
         if (newline == NULL)
             break;

@@ -16,8 +16,8 @@
 #include "core/value.h"
 #include "core/yaml.h"
 
-#define CONTEXT_BYTES_MAX  (64U * 1024U * 1024U)
-#define TEMPLATE_BYTES_MAX (8U * 1024U * 1024U)
+#define CONTEXT_BYTES_MAX  ((size_t)64 * 1024 * 1024)
+#define TEMPLATE_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 /* The root variables of a file: JSON, or YAML where it does not begin like JSON. */
 static const struct value *load_context(struct command_line *line, const char *path)

@@ -136,6 +136,7 @@ static bool open_question(struct question *question, struct error *err)
     struct runtime *runtime = sources_runtime(question->sources);
     const struct source_status *source = question->source;
     const char *ref = value_get_text(question->arguments, "ref", NULL);
+    CHECK(source != NULL); // found before
     if (oid_is_none(&source->tip))
         return error_set(err, ERR_CONFLICT, "nothing was fetched from source '%s' yet%s%s",
                          source->name, source->error == NULL ? "" : ": ",

@@ -13,7 +13,7 @@
 #include "core/config.h"
 #include "core/diag.h"
 
-#define FILE_BYTES_MAX (1024U * 1024U)
+#define FILE_BYTES_MAX ((size_t)1024 * 1024)
 #define OPTIONS_MAX    32U
 
 struct option settings_options[OPTIONS_MAX];

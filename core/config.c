@@ -155,8 +155,8 @@ static bool bytes_parse(const char *text, int64_t *out)
         const char *suffix;
         int64_t factor;
     } units[] = {
-        { "KB", 1024 },  { "MB", 1024 * 1024 },  { "GB", 1024LL * 1024 * 1024 },
-        { "KiB", 1024 }, { "MiB", 1024 * 1024 }, { "GiB", 1024LL * 1024 * 1024 },
+        { "KB", 1024 },  { "MB", 1024LL * 1024 },  { "GB", 1024LL * 1024 * 1024 },
+        { "KiB", 1024 }, { "MiB", 1024LL * 1024 }, { "GiB", 1024LL * 1024 * 1024 },
         { "", 1 },
     };
     size_t digits = strspn(text, "0123456789");
@@ -208,7 +208,7 @@ static const struct value *fit(struct arena *arena,
         return NULL;
     case SETTING_BOOL:
         if (str_eq(text, "true") || str_eq(text, "false"))
-            return value_bool(text[0] == 't');
+            return value_bool(str_eq(text, "true"));
         *problem = "must be true or false";
         return NULL;
     case SETTING_DURATION:

@@ -121,6 +121,7 @@ static bool read_item(struct reader *reader, const struct field *field, uint64_t
             to = end;
         }
     }
+    CHECK(from >= 0 && to < 64);
     int step = 1;
     if (*reader->at == '/') {
         reader->at++;

@@ -224,7 +224,7 @@ struct flow {
 };
 
 /* Sizes of what a user may give. */
-#define FLOW_BYTES_MAX    (4U * 1024U * 1024U)
+#define FLOW_BYTES_MAX    ((size_t)4 * 1024 * 1024)
 #define FLOW_TASKS_MAX    20000U
 #define FLOW_TRIGGERS_MAX 1000U
 #define FLOW_INPUTS_MAX   5000U /* and outputs */

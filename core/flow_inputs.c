@@ -494,7 +494,7 @@ static struct diag *rule(const struct input_rules *rules,
 /* Shorter paths of a dotted id must not be inputs themselves. */
 static void check_prefixes(const struct input_rules *rules, const struct flow_input *input)
 {
-    if (strlen(input->id) > 2 * IDENT_INPUT_MAX)
+    if (strlen(input->id) > (size_t)2 * IDENT_INPUT_MAX)
         return; // refused for its length
     for (const char *dot = strchr(input->id, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
         size_t length = (size_t)(dot - input->id);

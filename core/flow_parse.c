@@ -16,9 +16,9 @@
  * First chunk of a flow's arena, by the length of its text: a flow takes eight times that, small
  * ones up to twelve. Flows are kept by the thousand, so what they do not need counts.
  */
-#define ARENA_BYTES_MIN    1024U
-#define ARENA_PER_BYTE     12U
-#define ARENA_LENGTH_LARGE (64U * 1024U)
+#define ARENA_BYTES_MIN    ((size_t)1024)
+#define ARENA_PER_BYTE     ((size_t)12)
+#define ARENA_LENGTH_LARGE ((size_t)64 * 1024)
 
 static const struct yaml_limits flow_limits = {
     .bytes_max = FLOW_BYTES_MAX,

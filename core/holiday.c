@@ -363,7 +363,7 @@ static int64_t rule_day(const struct rule *rule, int32_t year)
     case NTH:
         if (rule->day > 0)
             return on_or_after(civil_days(year, rule->month, 1), rule->weekday) +
-                   7 * (rule->day - 1);
+                   (int64_t)7 * (rule->day - 1);
         return on_or_after(civil_days(year, rule->month, civil_month_days(year, rule->month)) - 6,
                            rule->weekday);
     case ON_AFTER:

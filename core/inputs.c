@@ -419,7 +419,7 @@ const struct value *inputs_resolve_map(const struct inputs_request *request,
                                        struct arena *arena,
                                        struct error *err)
 {
-    struct inputs_result result;
+    struct inputs_result result = { 0 };
     if (!inputs_resolve(request, arena, &result, err))
         return NULL;
     if (result.errors > 0) {

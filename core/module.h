@@ -38,7 +38,7 @@ struct value;
 #define MODULE_FILE_NAME "module.yaml"
 
 /* Bytes of a module.yaml; the template is inside. */
-#define MODULE_BYTES_MAX (1024U * 1024U)
+#define MODULE_BYTES_MAX ((size_t)1024 * 1024)
 
 /* Expressions in one template. */
 #define MODULE_SPANS_MAX 5000U

@@ -20,7 +20,7 @@ struct arena;
 struct diag_list;
 struct tz;
 
-#define REPO_CONFIG_BYTES_MAX (256U * 1024U)
+#define REPO_CONFIG_BYTES_MAX ((size_t)256 * 1024)
 
 /* Entries of one list; no plan gets slow by its settings. */
 #define REPO_CONFIG_ITEMS_MAX 500U

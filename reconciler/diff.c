@@ -30,7 +30,7 @@
 #include "reconciler/text_diff.h"
 
 /* Namespace files up to this size are compared by line. */
-#define TEXT_BYTES_MAX (1024U * 1024U)
+#define TEXT_BYTES_MAX ((size_t)1024 * 1024)
 
 /* Changed flows whose next runs are worked out; a bigger plan is not read that closely. */
 #define SCHEDULES_MAX 200U

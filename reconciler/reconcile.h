@@ -26,11 +26,11 @@ struct target;
 struct value;
 
 /* Bytes of a namespace file; bigger data belongs into storage, not into Git. */
-#define NAMESPACE_FILE_BYTES_MAX (64U * 1024U * 1024U)
+#define NAMESPACE_FILE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* Entries of one KV file, and bytes of it. */
 #define KV_FILE_ENTRIES_MAX 10000U
-#define KV_FILE_BYTES_MAX   (4U * 1024U * 1024U)
+#define KV_FILE_BYTES_MAX   ((size_t)4 * 1024 * 1024)
 
 /* Name of the repository file in the chosen folder. */
 #define REPO_CONFIG_NAME "weir.yaml"

@@ -16,7 +16,7 @@
 #include "runtime/engine/engine.h"
 
 /* Longest expression. */
-#define EVAL_BYTES_MAX (1024U * 1024U)
+#define EVAL_BYTES_MAX ((size_t)1024 * 1024)
 
 static const struct value *evaluate(struct call *call,
                                     const struct execution_row *row,
@@ -50,7 +50,7 @@ static void post_eval(struct call *call)
     struct flow_row flow_row;
     struct error err = { 0 };
     if (call->http->body_length > EVAL_BYTES_MAX) {
-        reply_error(call, 422, "Illegal argument", "the expression is longer than %u bytes",
+        reply_error(call, 422, "Illegal argument", "the expression is longer than %zu bytes",
                     EVAL_BYTES_MAX);
         return;
     }

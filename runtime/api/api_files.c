@@ -21,9 +21,9 @@
 
 #define PREVIEW_ROWS      100
 #define PREVIEW_ROWS_MAX  5000
-#define PREVIEW_BYTES_MAX (2U * 1024U * 1024U)
+#define PREVIEW_BYTES_MAX ((size_t)2 * 1024 * 1024)
 /* Pictures and documents are shown whole. */
-#define PREVIEW_IMAGE_MAX (16U * 1024U * 1024U)
+#define PREVIEW_IMAGE_MAX ((size_t)16 * 1024 * 1024)
 
 void execution_files_remove(struct call *call, const char *path)
 {

@@ -21,7 +21,7 @@
 #include "runtime/api/form.h"
 #include "runtime/api/shapes.h"
 
-#define IMPORT_BYTES_MAX (256U * 1024U * 1024U)
+#define IMPORT_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 static const struct zip_limits import_limits = {
     .entries_max = FLOW_DOCUMENTS_MAX,

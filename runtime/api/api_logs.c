@@ -15,7 +15,7 @@
 #include "runtime/store/logstore.h"
 
 /* Text of one download; more is cut, and says so. */
-#define DOWNLOAD_BYTES_MAX (512U * 1024U * 1024U)
+#define DOWNLOAD_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 /* Lines of a plain list, which has no pages. */
 #define LIST_LINES_MAX 100000U

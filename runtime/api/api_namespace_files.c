@@ -25,7 +25,7 @@
 #define SEGMENT_MAX     255U
 #define PATH_MAX_LENGTH 4096U
 
-#define ARCHIVE_BYTES_MAX (512U * 1024U * 1024U)
+#define ARCHIVE_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 static const struct zip_limits upload_limits = {
     .entries_max = 100000,

@@ -33,7 +33,7 @@
 #include "runtime/worker/services.h"
 
 /* Bodies up to this size are parsed in the server thread: about a tenth of a millisecond. */
-#define DIRECT_BODY_MAX (32U * 1024U)
+#define DIRECT_BODY_MAX ((size_t)32 * 1024)
 
 /* A call of a webhook that is being answered. */
 struct hook {

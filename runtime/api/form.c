@@ -14,7 +14,7 @@
 #include "runtime/storage/storage.h"
 
 /* Longest value of an input that is not a file. */
-#define TEXT_BYTES_MAX (32U * 1024U * 1024U)
+#define TEXT_BYTES_MAX ((size_t)32 * 1024 * 1024)
 
 #define FILE_NAME_MAX 200U
 

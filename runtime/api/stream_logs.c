@@ -16,7 +16,7 @@
 #include "runtime/store/logstore.h"
 
 /* Lines that arrive while the stored ones are sent. */
-#define PENDING_MAX (4U * 1024U * 1024U)
+#define PENDING_MAX ((size_t)4 * 1024 * 1024)
 
 struct log_stream {
     const struct query *query; /* which lines */

@@ -21,7 +21,7 @@
 #include "runtime/store/logstore.h"
 
 /* Written but not yet sent; beyond, a client is too slow. */
-#define STREAM_QUEUE_MAX (8U * 1024U * 1024U)
+#define STREAM_QUEUE_MAX ((size_t)8 * 1024 * 1024)
 
 /* How long an event that must arrive may wait for room. */
 #define EVENT_WAIT (10 * USEC_SEC)

@@ -38,7 +38,7 @@
 /* Connections for output that break, one after the other, without any. */
 #define FOLLOW_TRIES 5U
 /* Longest output that is read again to see whether it is whole. */
-#define REREAD_BYTES_MAX (64U * 1024U * 1024U)
+#define REREAD_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define LOG_PAGE         1000
 #define EXIT_KILLED      137
 #define ATTEMPT_LABEL    "kestra.io/taskrun-attempt"

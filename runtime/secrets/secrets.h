@@ -43,7 +43,7 @@ struct secrets {
 };
 
 /* Longest value of a secret. */
-#define SECRET_BYTES_MAX (1024U * 1024U)
+#define SECRET_BYTES_MAX ((size_t)1024 * 1024)
 
 /*
  * Environment variables SECRET_<NAME> in upper case, base64, line breaks inside tolerated. Read

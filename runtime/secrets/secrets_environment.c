@@ -45,7 +45,7 @@ static const char *environment_get(struct secrets *secrets,
     struct buf clear = { 0 };
     const char *value = NULL;
     if (strlen(encoded) / 4 * 3 > SECRET_BYTES_MAX)
-        error_set(err, ERR_LIMIT, "secret '%s' is longer than %u bytes", key, SECRET_BYTES_MAX);
+        error_set(err, ERR_LIMIT, "secret '%s' is longer than %zu bytes", key, SECRET_BYTES_MAX);
     else if (!base64_decode(&clear, encoded, strlen(encoded)))
         error_set(err, ERR_INVALID, "secret '%s' is not base64 in the environment", key);
     else

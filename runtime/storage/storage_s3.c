@@ -34,7 +34,7 @@
 #define PARTS_MAX      10000
 #define LIST_MAX       1000000U
 #define DELETE_BATCH   1000U
-#define ANSWER_BYTES   (16U * 1024U * 1024U)
+#define ANSWER_BYTES   ((size_t)16 * 1024 * 1024)
 #define TRIES_MAX      3
 #define TRY_DELAY_MSEC 100
 #define PATH_KEEP      "/"

@@ -25,7 +25,7 @@
 #define SINK_BLOCKS_MAX 4U
 
 /* Stored bytes that one sink may keep inline when there is no file to write to. */
-#define MEMORY_MAX (64U * 1024U * 1024U)
+#define MEMORY_MAX ((size_t)64 * 1024 * 1024)
 
 /* Threads that compress and write. */
 #define THREADS     2U
@@ -452,7 +452,7 @@ static void keep_inline(struct log_sink *sink)
     struct arena *arena = result->arena;
     if (arena_bytes(arena) > MEMORY_MAX) {
         struct error err = { 0 };
-        error_set(&err, ERR_LIMIT, "more than %u MiB of lines, and no folder to write them to",
+        error_set(&err, ERR_LIMIT, "more than %zu MiB of lines, and no folder to write them to",
                   MEMORY_MAX / 1024U / 1024U);
         fail(sink, &err);
         log_block_free(&sink->block);

@@ -33,9 +33,9 @@ struct error;
 struct logstore;
 struct store_reader;
 
-#define LOG_INLINE_MAX  (16U * 1024U)
-#define LOG_BLOCK_BYTES (256U * 1024U)
-#define LOG_MESSAGE_MAX (1024U * 1024U) /* longer lines are cut and say so */
+#define LOG_INLINE_MAX  ((size_t)16 * 1024)
+#define LOG_BLOCK_BYTES ((size_t)256 * 1024)
+#define LOG_MESSAGE_MAX ((size_t)1024 * 1024) /* longer lines are cut and say so */
 #define LOG_CUT_NOTE    " … (cut)"
 
 /* Whose lines: the same for all lines of a sink. Texts are copied by log_sink_open(). */

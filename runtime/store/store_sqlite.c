@@ -29,7 +29,7 @@
  * Executions that are created and finished in one commit keep their runs in their own row up to
  * this size: one row instead of one per run, while reading the row for a list stays cheap.
  */
-#define PACKED_RUNS_MAX (16U * 1024U)
+#define PACKED_RUNS_MAX ((size_t)16 * 1024)
 
 /* The WAL is checkpointed in the background once it has this many pages (4 MiB). */
 #define CHECKPOINT_PAGES 1000

@@ -21,8 +21,8 @@
 
 /* Events that become an output; the file holds all. */
 #define EVENTS_MAX      1000U
-#define EVENT_BYTES_MAX (4U * 1024U * 1024U)
-#define RESULT_MAX      (16U * 1024U * 1024U)
+#define EVENT_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define RESULT_MAX      ((size_t)16 * 1024 * 1024)
 
 struct props {
     struct web_request web;
@@ -79,7 +79,7 @@ static bool concat(struct stream *stream, const struct value *data, struct error
                        stream->p->jq, (long long)stream->count,
                        failure.code == ERR_NONE ? "" : ": ", failure.text);
     else if (stream->result.length > RESULT_MAX)
-        ok = error_set(err, ERR_LIMIT, "the result is longer than %u bytes", RESULT_MAX);
+        ok = error_set(err, ERR_LIMIT, "the result is longer than %zu bytes", RESULT_MAX);
     arena_free(scratch);
     return ok;
 }
@@ -138,7 +138,7 @@ static bool take_line(struct stream *stream, struct error *err)
     }
     buf_clear(&stream->line);
     return stream->data.length <= EVENT_BYTES_MAX ||
-           error_set(err, ERR_LIMIT, "an event is longer than %u bytes", EVENT_BYTES_MAX);
+           error_set(err, ERR_LIMIT, "an event is longer than %zu bytes", EVENT_BYTES_MAX);
 }
 
 static bool feed(void *context, const void *bytes, size_t length, struct error *err)
@@ -155,7 +155,7 @@ static bool feed(void *context, const void *bytes, size_t length, struct error *
             stop++;
         buf_add(&stream->line, at, (size_t)(stop - at));
         if (stream->line.length > EVENT_BYTES_MAX)
-            return error_set(err, ERR_LIMIT, "a line is longer than %u bytes", EVENT_BYTES_MAX);
+            return error_set(err, ERR_LIMIT, "a line is longer than %zu bytes", EVENT_BYTES_MAX);
         if (stop == end)
             break;
         if (!take_line(stream, err))

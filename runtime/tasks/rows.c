@@ -12,8 +12,8 @@
 #include "base/str.h"
 #include "runtime/worker/task.h"
 
-#define READ_BYTES  (256U * 1024U)
-#define WRITE_BYTES (256U * 1024U)
+#define READ_BYTES  ((size_t)256 * 1024)
+#define WRITE_BYTES ((size_t)256 * 1024)
 
 void rows_reader_init(struct rows_reader *reader, int fd, const char *separator)
 {
@@ -37,7 +37,7 @@ static bool fill(struct rows_reader *reader, struct error *err)
         reader->at = 0;
     }
     if (buffer->length > ROW_BYTES_MAX)
-        return error_set(err, ERR_LIMIT, "a row is longer than %u bytes", ROW_BYTES_MAX);
+        return error_set(err, ERR_LIMIT, "a row is longer than %zu bytes", ROW_BYTES_MAX);
     char *room = buf_reserve(buffer, READ_BYTES);
     ssize_t got;
     do {

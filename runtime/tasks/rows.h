@@ -16,7 +16,7 @@ struct task_ctx;
 struct value;
 
 /* Longest row. */
-#define ROW_BYTES_MAX (64U * 1024U * 1024U)
+#define ROW_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct rows_reader {
     int fd; /* borrowed */

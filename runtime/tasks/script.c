@@ -335,7 +335,7 @@ bool script_line(
         return false;
     script->protocol_bytes += length;
     if (script->protocol_bytes > SCRIPT_PROTOCOL_MAX) {
-        task_log(ctx, LOG_WARN, "Outputs beyond %u bytes are ignored", SCRIPT_PROTOCOL_MAX);
+        task_log(ctx, LOG_WARN, "Outputs beyond %zu bytes are ignored", SCRIPT_PROTOCOL_MAX);
         return true;
     }
     struct error err = { 0 };

@@ -18,7 +18,7 @@
 #include "runtime/worker/task.h"
 
 /* Bytes of all protocol lines of one attempt together. */
-#define SCRIPT_PROTOCOL_MAX (64U * 1024U * 1024U)
+#define SCRIPT_PROTOCOL_MAX ((size_t)64 * 1024 * 1024)
 
 struct script_docker {
     const char *image;

@@ -23,9 +23,9 @@
 #include "runtime/tasks/rows.h"
 #include "runtime/worker/task.h"
 
-#define PART_BUFFER (64U * 1024U)
+#define PART_BUFFER ((size_t)64 * 1024)
 /* Buffers of all parts together. */
-#define BUFFERS_MAX (32U * 1024U * 1024U)
+#define BUFFERS_MAX ((size_t)32 * 1024 * 1024)
 #define GROUP_MAX   2
 
 struct part {

@@ -328,7 +328,8 @@ static bool take_row(struct task_ctx *ctx,
     case FETCH_ALL:
         value_add(&result->rows, row_of(ctx->arena, stmt));
         return arena_bytes(ctx->arena) - result->bytes_before <= SQLITE_FETCH_MAX ||
-               error_set(err, ERR_LIMIT, "the rows take more than %u bytes: use `fetchType: STORE`",
+               error_set(err, ERR_LIMIT,
+                         "the rows take more than %zu bytes: use `fetchType: STORE`",
                          SQLITE_FETCH_MAX);
     case FETCH_ONE:
         if (result->first == NULL)

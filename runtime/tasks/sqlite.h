@@ -19,7 +19,7 @@ struct sql_stmt;
 struct task_ctx;
 
 /* Memory that rows of one task may take as outputs. */
-#define SQLITE_FETCH_MAX (64U * 1024U * 1024U)
+#define SQLITE_FETCH_MAX ((size_t)64 * 1024 * 1024)
 
 struct sqlite_connection {
     const char *url;

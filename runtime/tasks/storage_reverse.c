@@ -96,7 +96,7 @@ static bool reverse(struct task_ctx *ctx,
         }
         held.length = (size_t)(end - held.bytes);
         if (ok && held.length > ROW_BYTES_MAX)
-            ok = error_set(err, ERR_LIMIT, "a row is longer than %u bytes", ROW_BYTES_MAX);
+            ok = error_set(err, ERR_LIMIT, "a row is longer than %zu bytes", ROW_BYTES_MAX);
         ok = ok && task_check(ctx, err);
     }
     if (ok && info.st_size > 0)

@@ -24,7 +24,7 @@ struct task_ctx;
 struct value;
 
 /* Longest text that read() gives. */
-#define EVALUATE_READ_MAX (16U * 1024U * 1024U)
+#define EVALUATE_READ_MAX ((size_t)16 * 1024 * 1024)
 
 /* Where a call is made from. Borrowed for the calls. */
 struct evaluate {

@@ -23,7 +23,7 @@
 #include "runtime/worker/work.h"
 
 /* Longest environment that is looked at; a process with a longer one is not ours. */
-#define ENVIRONMENT_MAX (4U * 1024U * 1024U)
+#define ENVIRONMENT_MAX ((size_t)4 * 1024 * 1024)
 /* Rounds: killing a parent may reveal a child that was just starting. */
 #define ROUNDS_MAX 10
 #define DEATH_MSEC 2000

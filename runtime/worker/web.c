@@ -22,7 +22,7 @@
 #include "runtime/worker/task.h"
 
 #define ERROR_BODY_BYTES 2000U
-#define LOG_BODY_BYTES   (16U * 1024U)
+#define LOG_BODY_BYTES   ((size_t)16 * 1024)
 #define FIELDS_MAX       1000U
 #define TEXT_CHUNK       4096U
 

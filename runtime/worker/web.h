@@ -20,7 +20,7 @@ struct task_ctx;
 struct value;
 
 /* Longest body that becomes an output. */
-#define WEB_BODY_MAX (19U * 1024U * 1024U)
+#define WEB_BODY_MAX ((size_t)19 * 1024 * 1024)
 
 struct web_auth {
     int type; /* BASIC, BEARER, DIGEST; -1 none */

@@ -25,7 +25,7 @@
 #include "runtime/storage/storage.h"
 #include "runtime/store/logstore.h"
 
-#define LOG_FILE_BYTES (64U * 1024U)
+#define LOG_FILE_BYTES ((size_t)64 * 1024)
 
 /* ---- logs ---- */
 

@@ -29,8 +29,8 @@
 struct log_sink;
 
 /* Bytes of one line of output; protocol lines may be longer. */
-#define LINE_BYTES_MAX     (1024U * 1024U)
-#define PROTOCOL_BYTES_MAX (16U * 1024U * 1024U)
+#define LINE_BYTES_MAX     ((size_t)1024 * 1024)
+#define PROTOCOL_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 #define FREE_FOLDERS_MAX 16U
 
