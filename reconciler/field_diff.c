@@ -59,7 +59,8 @@ static void add(struct differ *differ,
     };
     const char *a = value_cstr(before);
     const char *b = value_cstr(after);
-    if (a != NULL && b != NULL && (strchr(a, '\n') != NULL || strchr(b, '\n') != NULL)) {
+    if (before != NULL && after != NULL && a != NULL && b != NULL &&
+        (strchr(a, '\n') != NULL || strchr(b, '\n') != NULL)) {
         struct text_stat stat = text_diff_stat(a, before->string.length, b, after->string.length);
         change->added = stat.added;
         change->removed = stat.removed;

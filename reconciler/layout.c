@@ -11,6 +11,7 @@
 /* What lies below `folder` in `path`; NULL when it does not lie there. "" when they are equal. */
 static const char *below(const char *folder, const char *path)
 {
+    CHECK(folder != NULL && path != NULL);
     size_t length = strlen(folder);
     if (length == 0)
         return path;

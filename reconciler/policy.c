@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "core/tz.h"
@@ -128,6 +129,7 @@ static void judge_windows(struct planner *planner)
             next = &config->windows[i];
         }
     }
+    CHECK(next != NULL); // there is one at least
     hold(planner, "window",
          arena_printf(planner->arena, "window '%s' (%s:%u) opens %s", next->name,
                       planner->config_path, next->line,
