@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -341,7 +342,11 @@ bool time_parse_offset(const char *text, size_t length, int32_t *offset)
 
 /* ---- writing ---- */
 
-static void write_padded(struct buf *buf, int64_t number, int width)
+/* Room for a date, a time or an offset, whatever 32 bits say: three numbers and what is between. */
+#define PART_BYTES 64
+
+/* Each puts a part at `at` and returns its end. */
+static char *put_padded(char *at, int64_t number, int width)
 {
     char digits[24];
     int count = 0;
@@ -350,78 +355,109 @@ static void write_padded(struct buf *buf, int64_t number, int width)
         number /= 10;
     } while (number > 0);
     for (int i = count; i < width; i++)
-        buf_putc(buf, '0');
+        *at++ = '0';
     while (count > 0)
-        buf_putc(buf, digits[--count]);
+        *at++ = digits[--count];
+    return at;
+}
+
+static char *put_two(char *at, int32_t number)
+{
+    if (number < 0 || number > 99)
+        return put_padded(at, number, 2);
+    *at++ = (char)('0' + number / 10);
+    *at++ = (char)('0' + number % 10);
+    return at;
+}
+
+static char *put_date(char *at, const struct civil *civil)
+{
+    if (civil->year < 0)
+        *at++ = '-';
+    else if (civil->year > 9999)
+        *at++ = '+';
+    at = put_padded(at, civil->year < 0 ? -civil->year : civil->year, 4);
+    *at++ = '-';
+    at = put_two(at, civil->month);
+    *at++ = '-';
+    return put_two(at, civil->day);
+}
+
+static char *put_time(char *at, const struct civil *civil, int32_t nanos, bool seconds)
+{
+    int64_t fraction = civil->micros * 1000LL + nanos;
+    at = put_two(at, civil->hour);
+    *at++ = ':';
+    at = put_two(at, civil->minute);
+    if (!seconds && civil->second == 0 && fraction == 0)
+        return at;
+    *at++ = ':';
+    at = put_two(at, civil->second);
+    if (fraction == 0)
+        return at;
+    *at++ = '.';
+    if (fraction % 1000000 == 0)
+        return put_padded(at, fraction / 1000000, 3);
+    if (fraction % 1000 == 0)
+        return put_padded(at, fraction / 1000, 6);
+    return put_padded(at, fraction, 9);
+}
+
+static char *put_offset(char *at, int32_t offset)
+{
+    if (offset == 0) {
+        *at++ = 'Z';
+        return at;
+    }
+    int32_t size = offset < 0 ? -offset : offset;
+    *at++ = offset < 0 ? '-' : '+';
+    at = put_two(at, size / 3600);
+    *at++ = ':';
+    at = put_two(at, size / 60 % 60);
+    if (size % 60 == 0)
+        return at;
+    *at++ = ':';
+    return put_two(at, size % 60);
+}
+
+static char *put_instant(char *at, usec_t when, int32_t nanos)
+{
+    struct civil civil = civil_of(when);
+    at = put_date(at, &civil);
+    *at++ = 'T';
+    at = put_time(at, &civil, nanos, true);
+    *at++ = 'Z';
+    return at;
 }
 
 void time_write_date(struct buf *buf, const struct civil *civil)
 {
-    if (civil->year < 0)
-        buf_putc(buf, '-');
-    else if (civil->year > 9999)
-        buf_putc(buf, '+');
-    write_padded(buf, civil->year < 0 ? -civil->year : civil->year, 4);
-    buf_putc(buf, '-');
-    write_padded(buf, civil->month, 2);
-    buf_putc(buf, '-');
-    write_padded(buf, civil->day, 2);
+    char text[PART_BYTES];
+    buf_add(buf, text, (size_t)(put_date(text, civil) - text));
 }
 
 void time_write_time(struct buf *buf, const struct civil *civil, int32_t nanos, bool seconds)
 {
-    int64_t fraction = civil->micros * 1000LL + nanos;
-    write_padded(buf, civil->hour, 2);
-    buf_putc(buf, ':');
-    write_padded(buf, civil->minute, 2);
-    if (!seconds && civil->second == 0 && fraction == 0)
-        return;
-    buf_putc(buf, ':');
-    write_padded(buf, civil->second, 2);
-    if (fraction == 0)
-        return;
-    buf_putc(buf, '.');
-    if (fraction % 1000000 == 0)
-        write_padded(buf, fraction / 1000000, 3);
-    else if (fraction % 1000 == 0)
-        write_padded(buf, fraction / 1000, 6);
-    else
-        write_padded(buf, fraction, 9);
+    char text[PART_BYTES];
+    buf_add(buf, text, (size_t)(put_time(text, civil, nanos, seconds) - text));
 }
 
 void time_write_offset(struct buf *buf, int32_t offset)
 {
-    if (offset == 0) {
-        buf_putc(buf, 'Z');
-        return;
-    }
-    int32_t size = offset < 0 ? -offset : offset;
-    buf_putc(buf, offset < 0 ? '-' : '+');
-    write_padded(buf, size / 3600, 2);
-    buf_putc(buf, ':');
-    write_padded(buf, size / 60 % 60, 2);
-    if (size % 60 != 0) {
-        buf_putc(buf, ':');
-        write_padded(buf, size % 60, 2);
-    }
+    char text[PART_BYTES];
+    buf_add(buf, text, (size_t)(put_offset(text, offset) - text));
 }
 
 void time_write_instant(struct buf *buf, usec_t at, int32_t nanos)
 {
-    struct civil civil = civil_of(at);
-    time_write_date(buf, &civil);
-    buf_putc(buf, 'T');
-    time_write_time(buf, &civil, nanos, true);
-    buf_putc(buf, 'Z');
+    char text[2 * PART_BYTES];
+    buf_add(buf, text, (size_t)(put_instant(text, at, nanos) - text));
 }
 
 char *time_format_instant(struct arena *arena, usec_t at)
 {
-    struct buf buf = { 0 };
-    time_write_instant(&buf, at, 0);
-    char *text = buf_dup(&buf, arena);
-    buf_free(&buf);
-    return text;
+    char text[2 * PART_BYTES];
+    return arena_strndup(arena, text, (size_t)(put_instant(text, at, 0) - text));
 }
 
 /* ---- durations ---- */

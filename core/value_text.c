@@ -222,59 +222,69 @@ static void write_decimal(struct writer *writer, const struct value *value)
 
 /* ---- strings ---- */
 
-void value_write_json_string(struct buf *buf, const char *bytes, size_t length)
+/* Length of what starts here and needs no escape: ASCII, as most of what is written is. */
+static size_t plain_length(const char *bytes, size_t length)
+{
+    size_t at = 0;
+    while (at < length && (unsigned char)(bytes[at] - 0x20) < 0x60 && bytes[at] != '"' &&
+           bytes[at] != '\\')
+        at++;
+    return at;
+}
+
+/* Writes the escape of a byte below 0x20, a quote or a backslash. */
+static void write_escape(struct buf *buf, unsigned char c)
 {
     static const char hex[] = "0123456789ABCDEF";
-    buf_putc(buf, '"');
-    size_t start = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c >= 0x80) { // JSON is UTF-8, whatever came in from outside
-            const char *next = bytes + i;
-            bool is_malformed =
-                utf8_next(&next, bytes + length) == 0xfffd && next - (bytes + i) == 1;
-            if (is_malformed) {
-                buf_add(buf, bytes + start, i - start);
-                buf_puts(buf, "\xef\xbf\xbd");
-                start = i + 1;
-            } else {
-                i = (size_t)(next - bytes) - 1;
-            }
-            continue;
-        }
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        buf_add(buf, bytes + start, i - start);
-        start = i + 1;
-        buf_putc(buf, '\\');
-        switch (c) {
-        case '\b':
-            buf_putc(buf, 'b');
-            break;
-        case '\f':
-            buf_putc(buf, 'f');
-            break;
-        case '\n':
-            buf_putc(buf, 'n');
-            break;
-        case '\r':
-            buf_putc(buf, 'r');
-            break;
-        case '\t':
-            buf_putc(buf, 't');
-            break;
-        case '"':
-        case '\\':
-            buf_putc(buf, (char)c);
-            break;
-        default:
-            buf_puts(buf, "u00");
-            buf_putc(buf, hex[c >> 4]);
-            buf_putc(buf, hex[c & 15U]);
-            break;
-        }
+    static const char short_names[] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                        ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\' };
+    char text[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15U] };
+    if (short_names[c] == '\0') {
+        buf_add(buf, text, sizeof(text));
+    } else {
+        text[1] = short_names[c];
+        buf_add(buf, text, 2);
     }
-    buf_add(buf, bytes + start, length - start);
+}
+
+/* Length of the UTF-8 character at the start, 0 when it is none. */
+static size_t character_length(const char *bytes, const char *end)
+{
+    const char *next = bytes;
+    bool is_malformed = utf8_next(&next, end) == 0xfffd && next - bytes == 1;
+    return is_malformed ? 0 : (size_t)(next - bytes);
+}
+
+void value_write_json_string(struct buf *buf, const char *bytes, size_t length)
+{
+    const char *end = bytes + length;
+    char *place = buf_reserve(buf, length + 2);
+    *place++ = '"';
+    size_t plain = plain_length(bytes, length);
+    if (plain > 0)
+        memcpy(place, bytes, plain);
+    if (plain == length) { // nearly always
+        place[plain] = '"';
+        buf_added(buf, length + 2);
+        return;
+    }
+    buf_added(buf, plain + 1);
+    for (const char *at = bytes + plain; at < end;) {
+        plain = plain_length(at, (size_t)(end - at));
+        buf_add(buf, at, plain);
+        at += plain;
+        if (at == end)
+            break;
+        unsigned char c = (unsigned char)*at;
+        size_t taken = c < 0x80 ? 1 : character_length(at, end);
+        if (c < 0x80)
+            write_escape(buf, c);
+        else if (taken > 0)
+            buf_add(buf, at, taken);
+        else // JSON is UTF-8, whatever came in from outside
+            buf_puts(buf, "\xef\xbf\xbd");
+        at += taken > 0 ? taken : 1;
+    }
     buf_putc(buf, '"');
 }
 

@@ -79,7 +79,7 @@ bool shape_execution(struct buf *out,
     if (execution == NULL)
         return false;
     struct value_builder map = value_build(scratch);
-    put_all(&map, execution_to_value(execution, scratch));
+    execution_put(&map, execution);
     value_put_text(&map, "url", url);
     value_write_json_full(out, value_build_map(&map));
     execution_free(execution);

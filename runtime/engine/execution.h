@@ -28,6 +28,7 @@ struct generated_task;
 struct iterations;
 struct scope;
 struct value;
+struct value_builder;
 
 enum state {
     STATE_CREATED,
@@ -269,6 +270,8 @@ void execution_link(struct execution *execution);
 /* ---- JSON form (flow-language.md 6.4, 6.5; api.md 3.2) ---- */
 
 const struct value *execution_to_value(const struct execution *execution, struct arena *arena);
+/* Its members, into a map that gets others too. */
+void execution_put(struct value_builder *map, const struct execution *execution);
 const struct value *task_run_to_value(const struct execution *execution,
                                       const struct task_run *run,
                                       struct arena *arena);

@@ -128,37 +128,43 @@ static void put_filled(struct value_builder *map, const char *key, const struct 
         value_put(map, key, value);
 }
 
-const struct value *execution_to_value(const struct execution *execution, struct arena *arena)
+void execution_put(struct value_builder *map, const struct execution *execution)
 {
-    struct value_builder map = value_build(arena);
-    value_put_text(&map, "tenantId", "main");
-    value_put_text(&map, "id", execution->id.text);
-    value_put_text(&map, "namespace", execution->namespace);
-    value_put_text(&map, "flowId", execution->flow_id);
-    value_put_int(&map, "flowRevision", execution->flow_revision);
+    struct arena *arena = map->arena;
+    value_put_text(map, "tenantId", "main");
+    value_put_text(map, "id", execution->id.text);
+    value_put_text(map, "namespace", execution->namespace);
+    value_put_text(map, "flowId", execution->flow_id);
+    value_put_int(map, "flowRevision", execution->flow_revision);
     if (execution->runs.count > 0) {
         struct value_builder list = value_build(arena);
         for (size_t i = 0; i < execution->runs.count; i++)
             value_add(&list, task_run_to_value(execution, execution->runs.items[i], arena));
-        value_put(&map, "taskRunList", value_build_list(&list));
+        value_put(map, "taskRunList", value_build_list(&list));
     }
-    put_filled(&map, "inputs", execution->inputs);
-    put_filled(&map, "outputs", execution->outputs);
-    put_labels(&map, execution);
-    put_filled(&map, "variables", execution->variables);
-    value_put(&map, "state", state_value(&execution->state, arena));
-    value_put_text(&map, "parentId", execution->parent_id);
-    value_put_text(&map, "originalId", execution->original_id);
-    put_trigger(&map, execution);
-    value_put_bool(&map, "deleted", false);
+    put_filled(map, "inputs", execution->inputs);
+    put_filled(map, "outputs", execution->outputs);
+    put_labels(map, execution);
+    put_filled(map, "variables", execution->variables);
+    value_put(map, "state", state_value(&execution->state, arena));
+    value_put_text(map, "parentId", execution->parent_id);
+    value_put_text(map, "originalId", execution->original_id);
+    put_trigger(map, execution);
+    value_put_bool(map, "deleted", false);
     struct value_builder metadata = value_build(arena);
     value_put_int(&metadata, "attemptNumber", execution->attempt_number);
     put_date(&metadata, "originalCreatedDate", execution->original_created_at);
-    value_put(&map, "metadata", value_build_map(&metadata));
-    put_date(&map, "scheduleDate", execution->schedule_at);
-    value_put_text(&map, "traceParent", execution->trace_parent);
-    value_put_text(&map, "kind", kind_names[execution->kind]);
+    value_put(map, "metadata", value_build_map(&metadata));
+    put_date(map, "scheduleDate", execution->schedule_at);
+    value_put_text(map, "traceParent", execution->trace_parent);
+    value_put_text(map, "kind", kind_names[execution->kind]);
     if (execution->breakpoints != NULL)
-        value_put(&map, "breakpoints", execution->breakpoints);
+        value_put(map, "breakpoints", execution->breakpoints);
+}
+
+const struct value *execution_to_value(const struct execution *execution, struct arena *arena)
+{
+    struct value_builder map = value_build(arena);
+    execution_put(&map, execution);
     return value_build_map(&map);
 }
