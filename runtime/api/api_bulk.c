@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "core/value.h"
@@ -237,11 +238,12 @@ static bool read_delete(struct bulk *bulk)
 /* By ids both are in one object; by query the body is the list of labels. */
 static bool read_bulk_labels(struct bulk *bulk)
 {
-    const struct value *labels = bulk->labels;
+    const struct value *labels = bulk->ids != NULL ? bulk->labels : call_json_list(bulk->call);
     if (labels == NULL) {
-        labels = call_json_list(bulk->call);
-        if (labels == NULL)
-            return false;
+        if (bulk->ids != NULL)
+            reply_error(bulk->call, 422, "Invalid json mapping",
+                        "an object with executionsId and executionLabels is expected");
+        return false;
     }
     bulk->labels = read_labels(bulk->call, labels);
     return bulk->labels != NULL;
@@ -264,8 +266,12 @@ static bool find_by_ids(struct bulk *bulk, struct store_reader *reader)
         return false;
     }
     bulk->rows = ARENA_ARRAY(call->arena, count, struct execution_row);
-    for (size_t i = 0; i < count; i++) {
+    struct map seen = { 0 };
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
         const char *id = value_cstr(value_item(bulk->ids, i));
+        if (id != NULL && map_put(&seen, id, bulk) != NULL)
+            continue; // one that is named twice is meant once
         struct execution_row *row = &bulk->rows[bulk->count];
         struct error err = { 0 };
         if (id != NULL && reader->ops->execution_get(reader, call->arena, id, row, &err) &&
@@ -276,10 +282,11 @@ static bool find_by_ids(struct bulk *bulk, struct store_reader *reader)
             add_problem(bulk, "execution not found", id == NULL ? "null" : id);
         } else {
             reply_failure(call, &err);
-            return false;
+            ok = false;
         }
     }
-    return true;
+    map_free(&seen);
+    return ok;
 }
 
 static bool find_by_query(struct bulk *bulk, struct store_reader *reader)

@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "core/value.h"
@@ -239,10 +241,44 @@ static void deleted(struct call *call)
         reply_empty(call, 200);
 }
 
+/* What a purge can be told of a filter; false: it knows no such filter. */
+static bool add_to_purge(struct logs_request *purge, const struct filter *filter)
+{
+    const char *value = filter->values_count == 1 ? filter->values[0] : NULL;
+    int64_t number = 0;
+    if (filter->match != MATCH_EQUAL || value == NULL)
+        return false;
+    enum log_level level = LOG_TRACE;
+    if (filter->field == FIELD_LEVEL && log_level_parse(value, &level)) {
+        for (unsigned each = level; each <= LOG_ERROR; each++)
+            purge->levels |= BIT(each);
+    } else if (filter->field == FIELD_TASK) {
+        purge->task_id = value;
+    } else if (filter->field == FIELD_RUN) {
+        purge->run_id = value;
+    } else if (filter->field == FIELD_ATTEMPT && str_to_int(value, 1, INT32_MAX, &number)) {
+        purge->attempt = (uint32_t)number;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void delete_of_execution(struct call *call)
 {
+    struct query query;
+    if (!read_query(call, &query))
+        return;
+    struct logs_request purge = { .execution_id = call->path[0] };
+    for (size_t i = 0; i < query.filters_count; i++) {
+        if (!add_to_purge(&purge, &query.filters[i])) { // rather nothing than too much
+            reply_error(call, 422, "Illegal argument",
+                        "lines to delete are selected by minLevel, taskId, taskRunId and attempt");
+            return;
+        }
+    }
     call->driver.type = REQUEST_LOGS;
-    call->driver.logs = (struct logs_request){ .execution_id = call->path[0] };
+    call->driver.logs = purge;
     call_drive(call, deleted);
 }
 
@@ -280,8 +316,8 @@ const struct route log_routes[] = {
     { "GET", "logs/{executionId}/follow", get_follow, .resource = RESOURCE_LOG,
       .query = selector_query, .shape = "LogEntry",
       .doc = "Server-sent events with the lines of an execution." },
-    { "DELETE", "logs/{executionId}", delete_of_execution,
-      .doc = "Removes the log of an execution." },
+    { "DELETE", "logs/{executionId}", delete_of_execution, .resource = RESOURCE_LOG,
+      .query = selector_query, .doc = "Removes the log of an execution." },
     { "DELETE", "logs/{namespace}/{flowId}", delete_of_flow, .query = trigger_query,
       .doc = "Removes the logs of a flow." },
     { 0 },

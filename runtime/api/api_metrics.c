@@ -240,6 +240,12 @@ static void get_aggregates(struct call *call)
         group++;
     const char *aggregation = call_query(call, "aggregation");
     aggregation = str_empty(aggregation) ? "sum" : aggregation;
+    if (!str_eq_nocase(aggregation, "sum") && !str_eq_nocase(aggregation, "avg") &&
+        !str_eq_nocase(aggregation, "min") && !str_eq_nocase(aggregation, "max")) {
+        reply_error(call, 422, "Bad Request",
+                    "Failed to convert argument [aggregation] for value [%s]", aggregation);
+        return;
+    }
     struct value_builder list = value_build(call->arena);
     size_t points = 0;
     size_t row = 0;

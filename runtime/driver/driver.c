@@ -569,6 +569,7 @@ static void act(struct driver *driver)
         log_result_free(driver->logs.items[i]);
     driver->logs.count = 0;
     commit_clear(&driver->commit);
+    map_free(&driver->removed);
     changes_committed(driver);
     triggers_committed(driver);
     observers_committed(driver);
@@ -1212,6 +1213,7 @@ static void drop_waits(struct driver *driver)
         }
     }
     map_free(&driver->waits);
+    map_free(&driver->removed);
 }
 
 static void drop_requests(struct driver *driver)

@@ -301,8 +301,11 @@ struct logs_request {
     const char *trigger_id;
     usec_t before;
     usec_t after;
-    uint32_t levels;    /* BIT(level), 0 all */
-    bool with_children; /* of the namespace */
+    uint32_t levels;     /* BIT(level), 0 all */
+    const char *task_id; /* only of this task, NULL all */
+    const char *run_id;  /* only of this task run, NULL all */
+    uint32_t attempt;    /* only of this attempt, counted from 1; 0 all */
+    bool with_children;  /* of the namespace */
     bool metrics_too;
     bool keeps_lines; /* metrics only */
 };

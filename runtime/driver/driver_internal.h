@@ -306,7 +306,8 @@ struct driver {
 
     struct driver_request *answered; /* wait for the commit */
     struct driver_request **answered_end;
-    struct map waits; /* execution id -> list of WAIT and CREATE requests */
+    struct map waits;   /* execution id -> list of WAIT and CREATE requests */
+    struct map removed; /* ids of executions removed in this turn, still in the store */
     VEC(struct effect) effects;
     struct lane_state lanes[LANE_COUNT];
     VEC(struct order *) behind;    /* wait for the end of an earlier attempt */

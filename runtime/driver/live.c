@@ -50,6 +50,10 @@ void live_note_stored(struct live *live, const struct execution_row *row)
 
 struct live *live_adopt(struct driver *driver, const struct execution_row *row, struct error *err)
 {
+    if (map_has(&driver->removed, row->id.text)) {
+        error_set(err, ERR_NOT_FOUND, "execution '%s' does not exist", row->id.text);
+        return NULL;
+    }
     struct error ignored;
     struct flow *flow = flows_get(driver, row->namespace, row->flow_id, row->revision, &ignored);
     struct execution *execution = execution_row_decode(row, flow, err);

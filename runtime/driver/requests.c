@@ -206,6 +206,8 @@ void requests_remove(struct driver *driver,
                      bool keep_metrics)
 {
     struct arena *arena = driver->arena;
+    if (map_put(&driver->removed, row->id.text, driver) != NULL)
+        return;
     struct live *live = live_find(driver, row->id.text);
     if (live != NULL) { // what it holds is given back, what waits for it is told
         live->is_deleted = true;
@@ -253,7 +255,9 @@ static void delete_executions(struct driver *driver, struct driver_request *requ
         struct error err = { 0 };
         const struct live *live = live_find(driver, wanted->ids[i]);
         bool is_new = live != NULL && live->execution->is_new;
-        if (is_new || (live != NULL && live->is_deleted))
+        if (map_has(&driver->removed, wanted->ids[i]))
+            error_set(&err, ERR_NOT_FOUND, "execution '%s' does not exist", wanted->ids[i]);
+        else if (is_new || (live != NULL && live->is_deleted))
             error_set(&err, ERR_CONFLICT, "execution '%s' is being changed", wanted->ids[i]);
         else if (reader->ops->execution_get(reader, arena, wanted->ids[i], &rows[i], &err) &&
                  rows[i].live != LIVE_ENDED && !wanted->non_terminated_too)
@@ -291,6 +295,9 @@ static void purge_logs(struct driver *driver, struct driver_request *request)
         .before = wanted->before,
         .after = wanted->after,
         .levels = wanted->levels,
+        .task_id = arena_strdup(arena, wanted->task_id),
+        .run_id = arena_strdup(arena, wanted->run_id),
+        .attempt = wanted->attempt,
         .with_children = wanted->with_children,
         .metrics_too = wanted->metrics_too,
         .keeps_lines = wanted->keeps_lines,
@@ -304,7 +311,11 @@ static void purge_logs(struct driver *driver, struct driver_request *request)
         else if (driver->reader->ops->execution_get(driver->reader, arena, wanted->execution_id,
                                                     &row, &err))
             purge.execution = row.key;
+        else if (err.code == ERR_NOT_FOUND) // its lines may have stayed
+            purge.execution_id = arena_strdup(arena, wanted->execution_id);
     }
+    if (purge.execution_id != NULL)
+        err = (struct error){ 0 };
     if (err.code == ERR_NONE)
         *VEC_PUSH(&driver->commit.log_purges) = purge;
     answer(driver, request, &err);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/pack.h"
+#include "base/str.h"
 #include "runtime/store/logstore.h"
 #include "runtime/store/store.h"
 
@@ -206,6 +207,23 @@ bool log_block_decode(struct arena *arena,
     return true;
 }
 
+bool log_purge_is_whole(const struct commit_log_purge *purge, uint32_t levels)
+{
+    return purge->task_id == NULL && purge->run_id == NULL && purge->attempt == 0 &&
+           (purge->levels == 0 || (levels & ~purge->levels) == 0);
+}
+
+static bool purge_takes(const struct commit_log_purge *purge, const struct log_line *line)
+{
+    const struct log_source *source = &line->source;
+    return (purge->levels == 0 || (purge->levels & BIT(line->level)) != 0) &&
+           (purge->task_id == NULL || str_eq(source->task_id, purge->task_id)) &&
+           (purge->run_id == NULL || str_eq(source->run_id, purge->run_id)) &&
+           (purge->attempt == 0 || source->attempt == purge->attempt) &&
+           (purge->before == 0 || line->at < purge->before) &&
+           (purge->after == 0 || line->at >= purge->after);
+}
+
 bool log_block_thin(struct log_row *row,
                     const struct commit_log_purge *purge,
                     struct buf *out,
@@ -218,10 +236,7 @@ bool log_block_thin(struct log_row *row,
         return false;
     struct log_block kept = { 0 };
     for (size_t i = 0; i < count; i++) {
-        bool goes = (purge->levels & BIT(lines[i].level)) != 0 &&
-                    (purge->before == 0 || lines[i].at < purge->before) &&
-                    (purge->after == 0 || lines[i].at >= purge->after);
-        if (!goes)
+        if (!purge_takes(purge, &lines[i]))
             log_block_add(&kept, &lines[i]);
     }
     *is_empty = kept.count == 0;

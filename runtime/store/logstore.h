@@ -91,8 +91,11 @@ bool log_block_decode(struct arena *arena,
 
 struct commit_log_purge;
 
+/* Do all lines of a block with these levels go, as far as one can tell without reading it? */
+bool log_purge_is_whole(const struct commit_log_purge *purge, uint32_t levels);
+
 /*
- * The inline block of `row` without the lines that the purge names (levels, before, after): stored
+ * The inline block of `row` without the lines that the purge names (levels, task, times): stored
  * form appended to `out`, row updated. *is_empty when no line is left. False: damaged.
  */
 bool log_block_thin(struct log_row *row,

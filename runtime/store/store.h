@@ -103,13 +103,21 @@ struct commit_outbox {
 /* Lines or metrics to delete (purge); 0 and NULL restrict nothing. */
 struct commit_log_purge {
     int64_t execution;
+    const char *execution_id; /* of an execution that is gone; NULL all */
     const char *namespace;
     bool with_children; /* also of the namespaces below */
     const char *flow_id;
     const char *trigger_id;
-    usec_t before;   /* blocks whose last line is older, 0 all */
-    usec_t after;    /* blocks whose first line is not older, 0 all */
-    uint32_t levels; /* only lines of these levels; 0 all. Inline blocks are rewritten. */
+    usec_t before; /* blocks whose last line is older, 0 all */
+    usec_t after;  /* blocks whose first line is not older, 0 all */
+    /*
+     * Only some lines: of these levels (0 all), this task, task run, attempt (0 all). Inline blocks
+     * are rewritten; one in a file goes when all its levels do and nothing else is asked for.
+     */
+    uint32_t levels;
+    const char *task_id;
+    const char *run_id;
+    uint32_t attempt;
     bool metrics_too;
     bool keeps_lines; /* metrics only */
 };

@@ -285,12 +285,14 @@ static void purge_lines(struct memory_store *store, const struct commit_log_purg
         struct stored_log *log = store->logs.rows[i];
         const struct log_row *row = &log->row;
         if ((purge->execution != 0 && row->execution != purge->execution) ||
+            (purge->execution == 0 && purge->execution_id != NULL &&
+             !str_eq(row->execution_id.text, purge->execution_id)) ||
             !purge_covers(purge, row->namespace, row->flow_id) ||
             (purge->trigger_id != NULL && !str_eq(row->trigger_id, purge->trigger_id)) ||
             (purge->before != 0 && row->last_at >= purge->before) ||
             (purge->after != 0 && row->first_at < purge->after))
             continue;
-        if (purge->levels == 0 || (row->levels & ~purge->levels) == 0) {
+        if (log_purge_is_whole(purge, row->levels)) {
             table_remove_at(&store->logs, i);
             continue;
         }

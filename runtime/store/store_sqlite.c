@@ -727,9 +727,14 @@ static bool put_execution(struct sqlite_store *store,
     int64_t flow = flow_key(store, row->namespace, row->flow_id, err);
     if (flow == 0)
         return false;
+    if (change->is_removed) {
+        if (!delete_execution(store, change, err))
+            return false;
+        if (sql_changes(store->writer) == 1) // else it was removed, and not counted, before
+            count_ended(store, row, flow, change->counted, -1);
+        return true;
+    }
     count_ended(store, row, flow, change->counted, -1);
-    if (change->is_removed)
-        return delete_execution(store, change, err);
     count_ended(store, row, flow, row->state, 1);
 
     bool packs = change->is_new && row->live == LIVE_ENDED &&
@@ -851,6 +856,8 @@ static void purge_where(struct buf *sql, const struct commit_log_purge *purge, c
     buf_puts(sql, " WHERE 1");
     if (purge->execution != 0)
         buf_puts(sql, " AND execution = ?1");
+    else if (purge->execution_id != NULL)
+        buf_puts(sql, " AND execution_id = ?1");
     if (purge->namespace != NULL) {
         buf_puts(sql, " AND flow IN (SELECT key FROM flow WHERE (namespace = ?2");
         if (purge->with_children) // '/' follows '.'
@@ -868,6 +875,8 @@ static void purge_bind(struct sql_stmt *stmt, const struct commit_log_purge *pur
     int count = sql_parameters(stmt);
     if (purge->execution != 0)
         sql_bind_int(stmt, 1, purge->execution);
+    else if (purge->execution_id != NULL)
+        sql_bind_text(stmt, 1, purge->execution_id);
     if (purge->namespace != NULL)
         sql_bind_text(stmt, 2, purge->namespace);
     if (purge->namespace != NULL && purge->flow_id != NULL)
@@ -908,14 +917,13 @@ static bool purge_lines(struct sqlite_store *store,
         row->levels = (uint32_t)sql_column_int(stmt, 3);
         row->lines = (uint32_t)sql_column_int(stmt, 4);
         row->file_at = sql_column_int(stmt, 5);
-        bool is_partly = purge->levels != 0 && (row->levels & ~purge->levels) != 0;
-        if (is_partly && row->file_at < 0)
+        if (!log_purge_is_whole(purge, row->levels) && row->file_at < 0)
             row->body.at = sql_column_dup_blob(stmt, 6, arena, &row->body.length);
     }
     sql_done(stmt);
     for (size_t i = 0; i < rows.count && ok; i++) {
         const struct log_row *row = &rows.items[i];
-        if (purge->levels == 0 || (row->levels & ~purge->levels) == 0)
+        if (log_purge_is_whole(purge, row->levels))
             ok = run_ints(store, STMT_LOG_DELETE, &row->key, 1, err);
         else if (row->body.at != NULL)
             ok = thin_log(store, row, purge, err);

@@ -318,6 +318,62 @@ def test_logs_are_listed_filtered_and_downloaded(weir):
     assert weir.logs(done["id"]) == []
 
 
+LEVELS = "id: levels\nnamespace: company.team\ntasks:\n" + "".join(
+    f"  - id: {level.lower()}\n    type: io.kestra.plugin.core.log.Log\n    level: {level}\n    message: {level}\n"
+    for level in ("DEBUG", "INFO", "WARN", "ERROR"))
+
+
+def test_lines_to_delete_are_selected(weir):
+    weir.create_flow(LEVELS)
+    done = weir.execute(NAMESPACE, "levels", wait=True)
+    path = f"logs/{done['id']}"
+
+    def messages():
+        return [line["message"] for line in weir.logs(done["id"])]
+
+    assert weir.api("DELETE", path, params={"taskId": "debug"}).status_code == 200
+    assert messages() == ["INFO", "WARN", "ERROR"]
+    assert weir.api("DELETE", path, params={"minLevel": "ERROR"}).status_code == 200
+    assert weir.api("DELETE", path, params={"attempt": "7"}).status_code == 200
+    assert messages() == ["INFO", "WARN"]
+    run = next(r["id"] for r in done["taskRunList"] if r["taskId"] == "info")
+    assert weir.api("DELETE", path, params={"taskRunId": run}).status_code == 200
+    refused = weir.api("DELETE", path, params={"filters[q][EQUALS]": "WARN"})
+    assert refused.status_code == 422 and messages() == ["WARN"]
+    # what stayed after its execution goes as well
+    assert weir.api("DELETE", f"executions/{done['id']}", params={"deleteLogs": "false"}).status_code == 204
+    assert messages() == ["WARN"]
+    assert weir.api("DELETE", path).status_code == 200
+    assert messages() == []
+
+
+def test_an_execution_is_deleted_and_counted_once(weir):
+    weir.create_flow(GREET.replace("id: greet", "id: gone"))
+    ids = [weir.execute(NAMESPACE, "gone", {"name": "x"}, wait=True)["id"] for _ in range(3)]
+
+    def total():
+        return weir.get("executions/search", params={"flowId": "gone", "size": 1})["total"]
+
+    assert weir.api("DELETE", "executions/by-ids", json=[ids[0], ids[0]]).json()["count"] == 1
+    assert total() == 2
+    codes = []
+    threads = [threading.Thread(target=lambda: codes.append(
+        weir.api("DELETE", f"executions/{ids[1]}").status_code)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes.count(204) == 1 and codes.count(404) == 7
+    assert total() == 1
+    assert weir.api("POST", "executions/labels/by-ids", json=[]).status_code == 422
+
+
+def test_an_aggregation_is_one_of_four(weir):
+    path = f"metrics/aggregates/{NAMESPACE}/greet/duration"
+    assert weir.get(path, params={"aggregation": "MAX"})["groupBy"] == "day"
+    assert weir.api("GET", path, params={"aggregation": "median"}).status_code == 422
+
+
 def test_log_lines_are_followed(weir):
     done = weir.execute(NAMESPACE, "greet", {"name": "Tail"}, wait=True)
     with requests.get(f"{weir.url}/api/v1/main/logs/{done['id']}/follow", stream=True, timeout=60) as answer:
