@@ -319,6 +319,8 @@ static bool collect_literals(struct collection *collection, struct error *err)
     for (size_t i = 0; i < value_count(collection->globs); i++) {
         const char *written = value_cstr(value_item(collection->globs, i));
         const char *path = written == NULL ? "" : without_slash(written);
+        if (str_ends(path, "/"))
+            continue; // a folder is no file
         if (!fs_path_is_beneath(path))
             return error_set(err, ERR_INVALID,
                              "output file '%s' is not inside the working directory", path);

@@ -349,6 +349,9 @@ static void namespace_files_are_uploaded_listed_and_deleted(void **state)
                      "filesMap: {file.txt: \"%s\"}",
                      fake_store(fake, "b", "second")));
     assert_string_equal(fake_file_get(fake, "company.team", "folder/path/file.txt"), "first");
+    ASSERT_RUNS(fake, &task_storage_local_files,
+                "inputs: {v/3: x}\noutputs: [v/3, v/, nothing]"); // folders are no files
+    assert_int_equal(value_count(value_get(fake->outputs, "uris")), 1);
     ASSERT_RUNS(fake, &task_storage_local_files, "inputs: {w/1.sql: one, w/2.sql: two, w/3: x}");
     ASSERT_RUNS(fake, &task_namespace_upload, "namespace: company.team\nfiles: [\"w/*.sql\"]");
     assert_string_equal(fake_file_get(fake, "company.team", "w/2.sql"), "two");

@@ -29,6 +29,7 @@
 #include "runtime/storage/storage.h"
 #include "runtime/store/logstore.h"
 #include "runtime/store/rows.h"
+#include "runtime/worker/runner.h"
 #include "runtime/worker/worker.h"
 #include "tests/support/fake_task.h"
 #include "tests/support/test.h"
@@ -458,6 +459,20 @@ static void commands_without_a_shell_behave_as_with_one(void **state)
                                         fixture->fake->folder));
     wait_for_line(fixture, arena_printf(fixture->scratch, "INFO PWD=%s/work/exec1/env\n",
                                         fixture->fake->folder));
+}
+
+static void a_command_runs_under_each_name_of_the_process_runner(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; runner_process_aliases[i] != NULL; i++) {
+        char run_id[16];
+        (void)snprintf(run_id, sizeof(run_id), "r%zu", i);
+        const struct answer *answer =
+            run(fixture, SHELL_COMMANDS, run_id,
+                arena_printf(fixture->scratch, "commands: [echo $0]\ntaskRunner: {type: %s}",
+                             runner_process_aliases[i]));
+        ASSERT_STATE(answer, STATE_SUCCESS);
+    }
 }
 
 static void secrets_of_the_server_do_not_reach_a_command(void **state)
@@ -1297,6 +1312,7 @@ static const struct CMUnitTest tests[] = {
     TEST(an_exit_code_fails_the_task_and_keeps_its_outputs),
     TEST(fail_fast_stops_at_the_first_failing_command),
     TEST(commands_without_a_shell_behave_as_with_one),
+    TEST(a_command_runs_under_each_name_of_the_process_runner),
     TEST(secrets_of_the_server_do_not_reach_a_command),
     TEST(an_empty_folder_serves_the_next_run_of_the_execution),
     TEST(registered_secrets_are_masked_in_logs_and_messages),
