@@ -319,7 +319,20 @@ static void dash_walk(struct dashes *dashes, const struct value *value, const st
     }
 }
 
-static void dash_check(struct flow_parser *parser, struct dashes *dashes, const char *message)
+/* Everything but tasks and outputs: named by the section. */
+static void dash_sections(struct dashes *dashes, const struct flow_parser *parser)
+{
+    static const char *const sections[] = { "inputs", "variables", "triggers", "checks", "sla" };
+    for (size_t i = 0; i < COUNT_OF(sections) && dashes->ids.count > 0; i++) {
+        dashes->owner = dashes->owner_path = sections[i];
+        dash_walk(dashes, value_get(parser->doc, sections[i]), NULL);
+    }
+}
+
+static void dash_check(struct flow_parser *parser,
+                       struct dashes *dashes,
+                       bool everywhere,
+                       const char *message)
 {
     const struct flow *flow = parser->flow;
     for (size_t i = 0; i < flow->tasks_all_count && dashes->ids.count > 0; i++) {
@@ -332,9 +345,11 @@ static void dash_check(struct flow_parser *parser, struct dashes *dashes, const 
         dashes->owner_path = "outputs";
         dash_walk(dashes, flow->outputs[i].value, NULL);
     }
+    if (everywhere)
+        dash_sections(dashes, parser);
     if (dashes->first != NULL)
         (void)rule(parser, DIAG_ERROR, "dash-reference", dashes->first, dashes->path,
-                   arena_printf(parser->scope.findings->arena, "%s in tasks [%s]", message,
+                   arena_printf(parser->scope.findings->arena, "%s in keys [%s]", message,
                                 dashes->owners.bytes));
     map_free(&dashes->ids);
     buf_free(&dashes->owners);
@@ -348,7 +363,7 @@ static void check_dashes(struct flow_parser *parser)
         if (strchr(flow->inputs[i].id, '-') != NULL)
             (void)map_put(&inputs.ids, flow->inputs[i].id, flow);
     }
-    dash_check(parser, &inputs,
+    dash_check(parser, &inputs, true,
                "Invalid input reference: use inputs[key-name] instead of inputs.key-name");
 
     struct dashes outputs = { .parser = parser, .root = "outputs." };
@@ -356,7 +371,7 @@ static void check_dashes(struct flow_parser *parser)
         if (strchr(flow->tasks_all[i]->id, '-') != NULL)
             (void)map_put(&outputs.ids, flow->tasks_all[i]->id, flow);
     }
-    dash_check(parser, &outputs,
+    dash_check(parser, &outputs, false, // elsewhere they may be those of another flow
                "Invalid output reference: use outputs[key-name] instead of outputs.key-name");
 }
 

@@ -171,11 +171,12 @@ static bool is_time_text(const struct value *value, bool date)
            text.has_date == date && text.has_time != date && !text.has_offset;
 }
 
-/* A literal default that can never be read fails the executions that need it, not the flow. */
+/* A literal default that can never be read; an empty text is no default at all. */
 static void check_default_kind(const struct input_at *at)
 {
     const struct value *value = at->input->defaults;
-    if (!is_literal(value))
+    bool is_empty = value_is_string(value) && value->string.length == 0;
+    if (!is_literal(value) || is_empty || at->parser->scope.lenient)
         return;
     int64_t integer;
     double number;
@@ -218,7 +219,7 @@ static void check_default_kind(const struct input_at *at)
     }
     struct arena *arena = at->parser->scope.findings->arena;
     if (!ok)
-        (void)finding(at, DIAG_WARNING, "default-value", "defaults",
+        (void)finding(at, DIAG_ERROR, "default-value", "defaults",
                       arena_printf(arena, "default '%s' is not a value of type %s",
                                    prop_text(arena, value), input_type_words[at->input->type]));
 }
@@ -506,6 +507,12 @@ static void check_prefixes(const struct input_rules *rules, const struct flow_in
     }
 }
 
+static bool is_in_form(const struct flow_input *input)
+{
+    return !str_eq(input->id, value_get_text(input->doc, "id", "")) &&
+           !str_eq(input->id, value_get_text(input->doc, "name", ""));
+}
+
 static void check_unique(struct input_rules *rules)
 {
     struct buf plain = { 0 };
@@ -513,10 +520,9 @@ static void check_unique(struct input_rules *rules)
     const struct value *at = NULL;
     for (size_t i = 0; i < rules->count; i++) {
         const struct flow_input *input = &rules->inputs[i];
-        if (map_has(&rules->by_id, input->id)) {
-            bool in_form = !str_eq(input->id, value_get_text(input->doc, "id", "")) &&
-                           !str_eq(input->id, value_get_text(input->doc, "name", ""));
-            struct buf *names = in_form ? &paths : &plain;
+        const struct flow_input *other = map_find(&rules->by_id, input->id);
+        if (other != NULL) {
+            struct buf *names = is_in_form(input) || is_in_form(other) ? &paths : &plain;
             buf_printf(names, "%s%s", names->length == 0 ? "" : ", ", input->id);
             at = at == NULL ? input->doc : at;
         } else {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/str.h"
 #include "core/flow_internal.h"
 #include "core/words.h"
@@ -48,11 +49,42 @@ static void retry_less(struct flow_parser *parser,
     diag->api = diag->message;
 }
 
+/* Properties that only other types of retry have. */
+static void refuse_foreign(struct flow_parser *parser,
+                           const struct value *map,
+                           const struct doc_path *path,
+                           enum retry_type type)
+{
+    static const struct {
+        const char *name;
+        unsigned types; /* a bit for each that has it */
+    } special[] = {
+        { "interval", BIT(RETRY_CONSTANT) | BIT(RETRY_EXPONENTIAL) },
+        { "minInterval", BIT(RETRY_RANDOM) },
+        { "maxInterval", BIT(RETRY_EXPONENTIAL) | BIT(RETRY_RANDOM) },
+        { "delayFactor", BIT(RETRY_EXPONENTIAL) },
+    };
+    struct diag_list *findings = parser->scope.findings;
+    for (size_t i = 0; i < COUNT_OF(special) && !parser->scope.lenient; i++) {
+        const struct value *value = value_get(map, special[i].name);
+        if (value_is_null(value) || (special[i].types & BIT(type)) != 0)
+            continue;
+        const char *where = doc_path_key(findings->arena, path, special[i].name);
+        const char *word = words_retry_type[type - RETRY_CONSTANT];
+        struct diag *diag =
+            diag_add(findings, DIAG_ERROR, DIAG_TYPE, "unknown-property", value, where,
+                     "a retry of type '%s' has no '%s'", word, special[i].name);
+        diag->api = arena_printf(findings->arena, "Unrecognized field \"%s\" of retry '%s' at '%s'",
+                                 special[i].name, word, where);
+    }
+}
+
 static void check_retry(struct flow_parser *parser,
                         const struct value *map,
                         const struct doc_path *path,
                         enum retry_type type)
 {
+    refuse_foreign(parser, map, path, type);
     switch (type) {
     case RETRY_CONSTANT:
         retry_needs(parser, map, path, "interval");

@@ -109,6 +109,22 @@ static const char *parent_of(struct driver *driver,
     return value_get_text(execution->trigger_variables, "executionId", NULL);
 }
 
+/* What the task that waits for the child takes out of it; NULL when it takes nothing. */
+static const struct value *child_context(struct driver *driver,
+                                         const struct live *parent,
+                                         const char *run_id,
+                                         struct live *child)
+{
+    const struct task_run *run = execution_find_run(parent->execution, run_id);
+    const struct flow *flow = child->execution->flow;
+    bool takes = run != NULL && run->task != NULL && run->task->type != NULL &&
+                 run->task->type->task_kind == TASK_EXECUTABLE &&
+                 value_is_map(value_get(run->task->doc, "outputs"));
+    if (!takes || flow == NULL || flow->outputs_count > 0)
+        return NULL;
+    return orders_context(driver, child, driver->arena);
+}
+
 /* Tells the parent about a child; `type` is one of EVENT_CHILD_*. */
 static void tell_parent(struct driver *driver, struct live *child, enum event_type type)
 {
@@ -134,6 +150,7 @@ static void tell_parent(struct driver *driver, struct live *child, enum event_ty
         .state = execution->state.current,
         .outputs =
             execution->outputs == NULL ? NULL : value_copy(driver->arena, execution->outputs),
+        .context = type == EVENT_CHILD_ENDED ? child_context(driver, parent, run_id, child) : NULL,
     };
     driver_push(driver, parent, &event);
 }
@@ -142,7 +159,7 @@ static void tell_parent(struct driver *driver, struct live *child, enum event_ty
 static void answer_child(struct driver *driver,
                          struct live *parent,
                          const struct command *command,
-                         const struct live *child,
+                         struct live *child,
                          enum event_type type,
                          const char *message)
 {
@@ -158,6 +175,8 @@ static void answer_child(struct driver *driver,
         event.state = execution->state.current;
         event.outputs =
             execution->outputs == NULL ? NULL : value_copy(driver->arena, execution->outputs);
+        if (type == EVENT_CHILD_ENDED)
+            event.context = child_context(driver, parent, event.run_id, child);
     }
     driver_push(driver, parent, &event);
 }
@@ -196,7 +215,8 @@ static void create_child(struct driver *driver, struct live *parent, const struc
     const struct task_run *run = command->run;
     struct error err = { 0 };
     struct live *existing = live_find(driver, command->child_id);
-    if (existing == NULL && parent->is_loaded) // asked again after a restart
+    bool is_awaited = command->flow_id == NULL && command->loop == NULL; // it was there once
+    if (existing == NULL && (parent->is_loaded || is_awaited)) // asked again after a restart
         existing = live_get(driver, command->child_id, &err);
     if (existing != NULL) {
         bool ended = existing->execution->fully_ended;
@@ -207,7 +227,7 @@ static void create_child(struct driver *driver, struct live *parent, const struc
     }
 
     bool is_iteration = command->loop != NULL;
-    if (!is_iteration && command->flow_id == NULL) { // one that exists was asked for
+    if (is_awaited) {
         answer_child(driver, parent, command, NULL, EVENT_CHILD_REFUSED,
                      "The execution that was waited for does not exist any more");
         return;
@@ -284,6 +304,7 @@ static void restart_child(struct driver *driver, struct live *parent, const stru
         .outputs = child->execution->outputs == NULL
                        ? NULL
                        : value_copy(driver->arena, child->execution->outputs),
+        .context = child_context(driver, parent, command->run->id.text, child),
     };
     driver_push(driver, parent, &ended);
 }

@@ -561,6 +561,8 @@ void changes_committed(struct driver *driver);
 
 /* ---- orders.c ---- */
 
+/* What expressions of an execution see at its top level, in a copy that owes nothing to it. */
+const struct value *orders_context(struct driver *driver, struct live *live, struct arena *arena);
 void orders_run(struct driver *driver, struct live *live, const struct command *command);
 void orders_cancel(struct driver *driver, struct live *live, const struct command *command);
 void orders_evaluate(struct driver *driver, struct live *live, const struct command *command);

@@ -46,6 +46,11 @@ static const struct value *snapshot(struct driver *driver,
     return value_build_map(&builder);
 }
 
+const struct value *orders_context(struct driver *driver, struct live *live, struct arena *arena)
+{
+    return snapshot(driver, live, NULL, all_keys, arena);
+}
+
 static struct order *order_new(struct live *live, enum order_type type)
 {
     struct arena *arena = arena_new_sized(1024);

@@ -25,6 +25,13 @@ const struct flowable_ops *run_flowable(const struct task_run *run)
     return known ? run->task->type->flowable_ops : NULL;
 }
 
+bool run_shares_value(const struct task_run *parent, const struct task *task)
+{
+    const struct flowable_ops *ops = parent == NULL ? NULL : run_flowable(parent);
+    return ops != NULL && ops->has_directory && parent->value != NULL && task->list != NULL &&
+           task->list->slot == SLOT_TASKS;
+}
+
 /* A TemplatedTask that has not become its task, at the beginning or after a restart. */
 static bool must_become(const struct task_run *run)
 {

@@ -78,6 +78,8 @@ struct task_run *engine_add_run(struct engine *engine,
 {
     struct execution *execution = engine->execution;
     spend(engine);
+    if (run_shares_value(scope->owner, task))
+        value = scope->owner->value;
     struct task_run *run =
         execution_add_run(execution, task, scope->owner, value, iteration, engine->now);
     run->force_execution =

@@ -91,6 +91,8 @@ struct event {
     enum state state;            /* RUN_ENDED, CHILD_ENDED, CHANGE_*, UNQUEUE */
     const struct value *outputs; /* RUN_ENDED, CHILD_ENDED; borrowed for the step */
     const struct value *values;  /* RESUME, SET_LABELS, memo of RUN_REMOTE, answer of EVALUATED */
+    const struct value *context; /* CHILD_ENDED: what expressions see in the child, when the task
+                                    takes values out of it; NULL none */
     const char *message;         /* why it failed, for the log */
     const char *worker;          /* RUN_STARTED */
     const char *log_file;        /* RUN_ENDED with logToFile */

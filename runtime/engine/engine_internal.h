@@ -220,6 +220,8 @@ uint32_t run_attempt(const struct task_run *run);
 /* What a run executes: its task, or what its TemplatedTask became. */
 const struct task *run_task(const struct task_run *run);
 const struct flowable_ops *run_flowable(const struct task_run *run);
+/* Does a run of the task below `parent` have the value of its parent? In a directory it does. */
+bool run_shares_value(const struct task_run *parent, const struct task *task);
 bool run_is_on_worker(const struct task_run *run);
 /* Renders and binds the table of a flowable. `bound` is zeroed by the caller. */
 bool engine_bind(struct engine *engine, struct task_run *run, void *bound, struct error *err);

@@ -57,17 +57,43 @@ static bool start(struct engine *engine, struct task_run *run, struct error *err
     return order(engine, run, err);
 }
 
+/* What the task takes out of a child that declares no outputs itself. */
+static const struct value *taken(struct engine *engine,
+                                 struct task_run *run,
+                                 const struct event *event,
+                                 struct error *err)
+{
+    const struct value *written = value_get(run->task->doc, "outputs");
+    if (event->context == NULL || value_is_null(written))
+        return event->outputs;
+    struct expr_env env = engine_env_with(engine, run, event->context);
+    return expr_render_tree(&env, engine->scratch, written, err);
+}
+
 static void end(struct engine *engine, struct task_run *run, const struct event *event)
 {
+    struct error err = { 0 };
+    const struct value *values = taken(engine, run, event, &err);
+    if (err.code == ERR_UNAVAILABLE) {
+        run->is_waiting = true; // asks for the child again when the answer is there
+        return;
+    }
+    effects_forget(engine, run);
     struct value_builder outputs = value_build(engine->scratch);
     value_put(&outputs, "executionId",
               value_string(engine->scratch, event->child_id == NULL
                                                 ? value_get_text(run->memo, "child", "")
                                                 : event->child_id));
     value_put_text(&outputs, "state", states[event->state].name);
-    if (value_is_map(event->outputs))
-        value_put(&outputs, "outputs", event->outputs);
+    if (value_is_map(values))
+        value_put(&outputs, "outputs", values);
     engine_set_outputs(engine, run, value_build_map(&outputs));
+    if (err.code != ERR_NONE) {
+        command_log(engine, run, LOG_ERROR, "Failed to extract outputs with the error: '%s'",
+                    err.text);
+        finish_attempt(engine, run, STATE_FAILED);
+        return;
+    }
     bool transmit = value_get_bool(run->memo, "transmit", true);
     finish_attempt(engine, run, child_state(event->state, transmit));
 }

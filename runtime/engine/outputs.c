@@ -170,8 +170,15 @@ static const struct output_node *indexed(struct arena *arena,
                 path[depth++] = above->value;
         }
         struct output_node *node = tree->root;
-        while (depth > 0)
+        bool is_shared =
+            whole_path && run->task != NULL && run_shares_value(run->parent, run->task);
+        while (depth > 0) {
+            // Inside the iteration, `outputs.a[taskrun.value]` means a sibling in the directory
+            // too.
+            if (depth == 1 && is_shared && run->value != NULL)
+                *VEC_PUSH_ARENA(arena, &node->runs) = run;
             node = below(arena, node, path[--depth]);
+        }
         *VEC_PUSH_ARENA(arena, &node->runs) = run;
     }
     return tree->root;

@@ -23,6 +23,7 @@
  *     remote TASK ID DURATION       a remote job runs; poll it later
  *     answer TASK|- FUNCTION JSON JSON|error TEXT    arguments, and the answer to an effect
  *     child TASK [#N] created|changed STATE|ended STATE [JSON]|refused TEXT
+ *     child TASK [#N] shown STATE JSON       ended, and this is what expressions see in it
  *     wait DURATION                 moves the clock, timers go off
  *     kill [cascade] | pause | resume [JSON] | decide WORD [COMMENT] | restart | force-run
  *     change TASK STATE | status STATE | unqueue STATE | labels JSON | release [JSON]
@@ -365,7 +366,10 @@ static void do_child(struct scenario *scenario, const char *rest)
     } else {
         event.type = str_eq(what, "changed") ? EVENT_CHILD_CHANGED : EVENT_CHILD_ENDED;
         event.state = state_of(scenario, word(scenario, &rest));
-        event.outputs = json_of(scenario, rest);
+        if (str_eq(what, "shown"))
+            event.context = json_of(scenario, rest);
+        else
+            event.outputs = json_of(scenario, rest);
     }
     step(scenario, event);
 }

@@ -332,8 +332,12 @@ static void flow_refuses_inputs_that_are_wrong(void **state)
     expect_refused(INPUT("{id: a, type: INT, dependsOn: {inputs: [b]}}, "
                          "{id: b, type: INT, dependsOn: {inputs: [a]}}"),
                    "Cycle dependency detected for input with id 'a'", 5);
-    expect_note(INPUT("{id: a, type: INT, defaults: five}"), DIAG_WARNING, "is not a value of type",
-                "inputs[0].defaults");
+    expect_refused(INPUT("{id: a, type: INT, defaults: five}"),
+                   "inputs[0].defaults: default 'five' is not a value of type INT", 5);
+    expect_refused(INPUT("{id: a, type: DATETIME, defaults: 2024-01-01}"),
+                   "is not a value of type DATETIME", 5);
+    expect_refused(INPUT("{id: a, type: FORM, inputs: [{id: b, type: INT}]}, {id: a.b, type: INT}"),
+                   "Duplicate input path [a.b]", 5);
     expect_note(INPUT("{name: a, type: INT}"), DIAG_DEPRECATION, "now called 'id'",
                 "inputs[0].name");
 }
@@ -365,7 +369,7 @@ static void flow_refuses_references_with_a_dash(void **state)
     expect_refused(HEAD "inputs: [{id: my-in, type: INT}]\n"
                         "tasks:\n- {id: t, type: " LOG ", message: 'x {{ inputs.my-in + 1 }}'}\n",
                    "Invalid input reference: use inputs[key-name] instead of inputs.key-name in "
-                   "tasks [t]",
+                   "keys [t]",
                    5);
     expect_refused(HEAD "tasks:\n"
                         "- {id: a-b, type: " RETURN ", format: x}\n"
@@ -373,7 +377,7 @@ static void flow_refuses_references_with_a_dash(void **state)
                         "  type: " FLOW "Sequential\n"
                         "  tasks: [{id: c, type: " RETURN ", format: '{{outputs.a-b.value}}'}]\n",
                    "Invalid output reference: use outputs[key-name] instead of outputs.key-name in "
-                   "tasks [c]",
+                   "keys [c]",
                    7);
     static const char *const fine[] = {
         "{{ inputs['my-in'] }}", "{{ inputs.my - in }}", "inputs.my-in",
