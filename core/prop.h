@@ -61,6 +61,7 @@ enum prop_flag {
     PROP_TYPED = 1 << 5,      /* render keeps the type (expressions.md 3.5) */
     PROP_RAW = 1 << 6,        /* never rendered, e.g. a per-line expression */
     PROP_INTERNAL = 1 << 7,   /* accepted and ignored; left out of the reference */
+    PROP_VERBATIM = 1 << 8,   /* STRINGS: a text that renders to a JSON list stays one text */
 };
 
 struct prop {

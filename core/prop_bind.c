@@ -189,7 +189,8 @@ static bool bind_container(const struct prop *prop,
                            struct error *err)
 {
     if (!is_bound_as(prop, value)) {
-        const struct value *parsed = from_json(value, arena);
+        bool is_text = (prop->flags & PROP_VERBATIM) != 0;
+        const struct value *parsed = is_text ? NULL : from_json(value, arena);
         if (parsed != NULL && is_bound_as(prop, parsed))
             value = parsed;
         else if (prop->kind == PROP_STRINGS && !value_is_map(value))

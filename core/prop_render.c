@@ -125,7 +125,8 @@ static const struct value *render_strings(const struct render *render,
     if (!value_is_string(value) || (prop->flags & PROP_EXPR) == 0)
         return value_is_list(value) ? render_items(render, prop, value) : value;
     const struct value *text = render_text(render, value);
-    if (text == NULL || text->string.bytes[strspn(text->string.bytes, " \t\r\n")] != '[')
+    if (text == NULL || (prop->flags & PROP_VERBATIM) != 0 ||
+        text->string.bytes[strspn(text->string.bytes, " \t\r\n")] != '[')
         return text;
     struct error ignored = { 0 };
     const struct value *list =

@@ -26,7 +26,7 @@ static bool run(struct inline_ctx *ctx,
 static const char *const levels[] = { "TRACE", "DEBUG", "INFO", "WARN", "ERROR", NULL };
 
 static const struct prop props[] = {
-    { "message", STRINGS(struct props, message), .flags = PROP_REQUIRED | PROP_EXPR,
+    { "message", STRINGS(struct props, message), .flags = PROP_REQUIRED | PROP_EXPR | PROP_VERBATIM,
       .doc = "Text to write, or a list of texts." },
     { "level", ENUM(struct props, level), .flags = PROP_EXPR, .words = levels, .fallback = "INFO",
       .doc = "Level of the lines." },
