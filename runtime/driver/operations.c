@@ -247,6 +247,7 @@ static const struct {
     { "log.fetch", log_fetch },
     { "log.purge", log_purge },
     { "kv.purge", kv_purge },
+    { "file.contents", file_contents },
     { "file.purge", file_purge },
     { "subflow.run", subflow_run },
 };

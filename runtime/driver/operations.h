@@ -71,6 +71,7 @@ operation_fn execution_purge;
 operation_fn trigger_toggle;
 operation_fn log_fetch;
 operation_fn log_purge;
+operation_fn file_contents;
 operation_fn kv_purge;
 operation_fn file_purge;
 operation_fn subflow_run;

@@ -293,11 +293,13 @@ const struct value *file_purge(const struct asked *op)
                                      op->err))
         return NULL;
     size_t total = 0;
+    struct value_builder covered = value_build(op->arena);
     for (size_t i = 0; i < namespaces_count; i++) {
         struct file_row *rows = NULL;
         size_t count = 0;
         if (!covers_namespace(op, namespaces[i]))
             continue;
+        value_add(&covered, value_string(op->arena, namespaces[i]));
         if (!op->reader->ops->file_revisions(op->reader, op->arena, namespaces[i], NULL, &rows,
                                              &count, op->err))
             return NULL;
@@ -311,5 +313,27 @@ const struct value *file_purge(const struct asked *op)
             return NULL;
         total += gone;
     }
-    return answer_count(op, total);
+    struct value_builder builder = value_build(op->arena);
+    value_put_int(&builder, "count", (int64_t)total);
+    value_put(&builder, "namespaces", value_build_list(&covered));
+    return value_build_map(&builder);
+}
+
+const struct value *file_contents(const struct asked *op)
+{
+    struct file_row *rows = NULL;
+    size_t count = 0;
+    const char *namespace = asked_text(op, "namespace");
+    if (namespace == NULL)
+        return asked_misses(op, "namespace");
+    if (!op->reader->ops->file_revisions(op->reader, op->arena, namespace, NULL, &rows, &count,
+                                         op->err))
+        return NULL;
+    struct value_builder contents = value_build(op->arena);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].content != NULL)
+            value_add(&contents, value_string(op->arena, rows[i].content));
+    struct value_builder builder = value_build(op->arena);
+    value_put(&builder, "contents", value_build_list(&contents));
+    return value_build_map(&builder);
 }

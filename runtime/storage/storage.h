@@ -109,7 +109,7 @@ void storage_free(struct storage *storage);
 
 /* "kestra:///a/b%20c" -> "a/b c"; NULL when it is none or would leave the root. */
 const char *storage_uri_path(struct arena *arena, const char *uri);
-/* The inverse; what is not a letter, digit or one of "-._~/+=,:;@" is percent-encoded. */
+/* The inverse; what is not a letter, digit or one of "-._~/+=" is percent-encoded. */
 char *storage_path_uri(struct arena *arena, const char *path);
 
 /* ERR_INVALID unless the path is relative, and without empty, "." and ".." segments. */

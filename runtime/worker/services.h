@@ -131,12 +131,13 @@ struct services {
      *     log.purge          {namespace? (prefix), flowId?, executionId?, levels?, startDate?,
      *                        endDate} -> {count}
      *     kv.purge           {namespaces? | namespacePattern? (glob), includeChildNamespaces,
-     *                        keyPattern? (glob), expiredOnly | before?, keepAmount?} -> {count}: keys,
-     *                        or with before or keepAmount their old versions
-     *     file.purge         {namespaces? | namespacePattern?, includeChildNamespaces,
-     *                        filePattern? (glob), before?, keepAmount?} -> {count}: old revisions
-     *     subflow.run        {namespace, flowId, revision?, inputs?, labels?, timeout (seconds),
-     *                        depth} -> {id, state, outputs, labels}; waits for the end, ERR_TIMEOUT
+     *                        keyPattern? (glob), expiredOnly | before?, keepAmount?} -> {count}:
+     * keys, or with before or keepAmount their old versions file.purge         {namespaces? |
+     * namespacePattern?, includeChildNamespaces, filePattern? (glob), before?, keepAmount?} ->
+     * {count, namespaces}: old revisions; the namespaces that were looked at file.contents
+     * {namespace} -> {contents}: paths in the storage that revisions name subflow.run {namespace,
+     * flowId, revision?, inputs?, labels?, timeout (seconds), depth} -> {id, state, outputs,
+     * labels}; waits for the end, ERR_TIMEOUT
      */
     const struct value *(*operate)(void *data,
                                    struct arena *arena,

@@ -320,6 +320,43 @@ EACH_STORE(operations_purge_many_keys_page_by_page)
     assert_int_equal(value_get_int(answer, "count", -1), 0);
 }
 
+static void put_file(struct driver_bed *bed, const char *path, const char *content)
+{
+    struct file_change change = { .row = { .namespace = "company.team",
+                                           .path = path,
+                                           .size = 1,
+                                           .digest = content,
+                                           .content = content } };
+    struct driver_request request = { .type = REQUEST_CHANGE };
+    request.change.files = &change;
+    request.change.files_count = 1;
+    if (!driver_bed_ask(bed, &request))
+        fail_msg("%s", request.error.text);
+}
+
+EACH_STORE(operations_purge_old_revisions_of_files)
+{
+    put_file(bed, "/a.sql", "one");
+    put_file(bed, "/a.sql", "two");
+    put_file(bed, "/a.sql", "three");
+    put_file(bed, "/b.sql", "one");
+    const struct value *answer = answer_of(
+        bed, "file.purge",
+        "{\"namespaces\": [\"company\"], \"filePattern\": \"a*\", \"keepAmount\": 2}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 1);
+    assert_string_equal(value_to_json(bed->arena, value_get(answer, "namespaces")),
+                        "[\"company.team\"]");
+    // What another file holds is still needed.
+    answer = answer_of(bed, "file.contents", "{\"namespace\": \"company.team\"}", "");
+    assert_string_equal(value_to_json(bed->arena, value_get(answer, "contents")),
+                        "[\"two\",\"three\",\"one\"]");
+    answer = answer_of(bed, "file.purge", "{\"before\": \"2999-01-01T00:00:00Z\"}", "");
+    assert_int_equal(value_get_int(answer, "count", -1), 1); // the latest ones stay
+    answer = answer_of(bed, "file.contents", "{\"namespace\": \"company.team\"}", "");
+    assert_string_equal(value_to_json(bed->arena, value_get(answer, "contents")),
+                        "[\"three\",\"one\"]");
+}
+
 EACH_STORE(operations_toggle_a_trigger)
 {
     driver_bed_deploy(bed, "id: timed\n"
@@ -457,6 +494,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(operations_purge_keys_by_pattern),
     cmocka_unit_test(operations_purge_old_versions_of_keys),
     cmocka_unit_test(operations_purge_many_keys_page_by_page),
+    cmocka_unit_test(operations_purge_old_revisions_of_files),
     cmocka_unit_test(operations_toggle_a_trigger),
     cmocka_unit_test(operations_run_a_subflow_and_wait_for_it),
     cmocka_unit_test(operations_give_the_outputs_of_batches_in_order),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "core/plugin.h"
 #include "runtime/storage/storage.h"
@@ -498,6 +501,43 @@ static void purge_of_the_storage_removes_what_no_execution_owns(void **state)
                  "needs 'namespace'");
 }
 
+/* Makes a file of the storage two hours older than it is. */
+static void age(struct fake_task *fake, const char *path)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+    times[1].tv_sec = (time_t)(clock_now() / USEC_SEC) - 7200;
+    const char *local = arena_printf(fake->arena, "%s/storage/%s", fake->folder, path);
+    assert_int_equal(utimensat(AT_FDCWD, local, times, 0), 0);
+}
+
+static void purge_of_namespace_files_frees_what_no_revision_names(void **state)
+{
+    struct fake_task *fake = *state;
+    struct storage *storage = fake->services.storage;
+    static const char *const paths[] = {
+        "company/team/_content/named",  "company/team/_content/old",
+        "company/team/_content/young",  "company/other/_content/old",
+        "company/team/_files/unharmed",
+    };
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        assert_true(storage->ops->put_bytes(storage, paths[i], "x", 1, 0, &fake->error));
+        if (i != 2)
+            age(fake, paths[i]);
+    }
+    static char purged[] = "{\"count\": 2, \"namespaces\": [\"company.team\", \"company.empty\"]}";
+    static char contents[] = "{\"contents\": [\"company/team/_content/named\"]}";
+    (void)map_put(&fake->operation_answers, "file.purge", purged);
+    (void)map_put(&fake->operation_answers, "file.contents", contents);
+    ASSERT_RUNS(fake, &task_namespace_purge,
+                "namespaces: [company]\nbehavior: {type: version, keepAmount: 1}");
+    assert_string_equal(fake_output(fake, "size"), "2");
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct storage_stat info;
+        bool is_there = storage->ops->stat(storage, fake->arena, paths[i], &info, &fake->error);
+        assert_int_equal(is_there, i != 1);
+    }
+}
+
 static void storage_uris_and_paths_are_inverse(void **state)
 {
     struct fake_task *fake = *state;
@@ -536,6 +576,7 @@ static const struct CMUnitTest tests[] = {
     TEST(uris_in_commands_become_local_paths),
     TEST(purge_of_the_execution_lists_and_removes_its_files),
     TEST(purge_of_the_storage_removes_what_no_execution_owns),
+    TEST(purge_of_namespace_files_frees_what_no_revision_names),
     TEST(storage_uris_and_paths_are_inverse),
 };
 TEST_GROUP(task_storage, tests)
