@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "core/expr/expr.h"
 #include "core/json.h"
@@ -512,10 +513,13 @@ static struct trigger_change trigger_change_of(struct arena *arena,
         change.stop_after = value_to_json(arena, trigger->stop_after);
     struct buf spec = { 0 };
     struct error err = { 0 };
-    if (spec_write(trigger, zone, env, &spec, &err))
+    if (spec_write(trigger, zone, env, &spec, &err)) {
         change.spec = buf_dup(&spec, arena);
-    else
+    } else {
         change.is_off = true;
+        log_warn("a trigger cannot be scheduled and is off", LOG_STR("namespace", flow->namespace),
+                 LOG_STR("flow", flow->id), LOG_STR("trigger", trigger->id), LOG_ERR(&err));
+    }
     buf_free(&spec);
     return change;
 }

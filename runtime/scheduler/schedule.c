@@ -56,13 +56,21 @@ static usec_t reach_from(usec_t at, usec_t span)
     return at > USEC_NEVER - span ? USEC_NEVER : at + span;
 }
 
+/* Only what may never come is given up: a date on which conditions hold. */
+static usec_t reach_of(const struct spec *spec, usec_t after)
+{
+    return spec->has_conditions ? reach_from(after, SCHEDULE_REACH) : USEC_NEVER;
+}
+
 usec_t schedule_find(const struct spec *spec, const struct date_test *test, usec_t after)
 {
-    usec_t end = reach_from(after, SCHEDULE_REACH);
+    usec_t end = reach_of(spec, after);
     usec_t date = USEC_NEVER;
     struct date_span same = { .until = after + 1 };
     for (unsigned looked = 0; looked < SCHEDULE_SLICE; looked++) {
-        date = same.until > end ? USEC_NEVER : schedule_after(spec, same.until - 1);
+        if (same.until > end)
+            return USEC_NEVER;
+        date = schedule_after(spec, same.until - 1);
         if (date == USEC_NEVER || date > end)
             return USEC_NEVER;
         if (test_date(spec, test, date, &same) != DATE_NO)
@@ -74,7 +82,7 @@ usec_t schedule_find(const struct spec *spec, const struct date_test *test, usec
 /* As schedule_find(), but a slice without a match is no match. */
 static usec_t find_exact(const struct spec *spec, const struct date_test *test, usec_t after)
 {
-    usec_t end = reach_from(after, SCHEDULE_REACH);
+    usec_t end = reach_of(spec, after);
     struct date_span same = { .until = after + 1 };
     for (unsigned looked = 0; looked < SCHEDULE_SLICE && same.until <= end; looked++) {
         usec_t date = schedule_after(spec, same.until - 1);
@@ -90,7 +98,7 @@ static usec_t find_exact_before(const struct spec *spec,
                                 const struct date_test *test,
                                 usec_t before)
 {
-    usec_t end = before - SCHEDULE_REACH;
+    usec_t end = spec->has_conditions ? before - SCHEDULE_REACH : -USEC_NEVER;
     struct date_span same = { .since = before };
     for (unsigned looked = 0; looked < SCHEDULE_SLICE && same.since > end; looked++) {
         usec_t date = schedule_before(spec, same.since);

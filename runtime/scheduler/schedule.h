@@ -24,7 +24,7 @@ struct error;
 /* Dates looked at in one search; a condition costs a few microseconds. */
 #define SCHEDULE_SLICE 400U
 
-/* Searches end this far from where they began. */
+/* Searches of dates on which conditions hold end this far from where they began. */
 #define SCHEDULE_REACH (10 * 366 * USEC_DAY)
 
 enum date_answer { DATE_NO, DATE_YES, DATE_FAILS };

@@ -115,7 +115,8 @@ static const struct value *list_of_dates(const struct trigger *trigger,
                                          struct error *err)
 {
     const struct value *dates = value_get(trigger->doc, "dates");
-    const char *text = value_cstr(dates);
+    bool is_one = value_is_list(dates) && value_count(dates) == 1; // a text is kept as a list
+    const char *text = value_cstr(is_one ? value_item(dates, 0) : dates);
     if (text == NULL || env == NULL || !expr_is_dynamic(text))
         return dates == NULL ? &value_empty_list : dates;
     text = expr_render_text(env, arena, text, NULL, err);

@@ -92,11 +92,13 @@ static void check_dates(const struct flow *flow,
     (void)flow;
     check_zone(map, path, findings);
     const struct value *dates = value_get(map, "dates");
-    for (size_t i = 0; value_is_list(dates) && i < value_count(dates); i++) {
-        const char *text = value_cstr(value_item(dates, i));
+    bool is_list = value_is_list(dates);
+    for (size_t i = 0; dates != NULL && i < (is_list ? value_count(dates) : 1); i++) {
+        const struct value *date = is_list ? value_item(dates, i) : dates;
+        const char *text = value_cstr(date);
         usec_t at = 0;
         if (text != NULL && !expr_is_dynamic(text) && !time_parse_instant(text, &at, NULL, NULL))
-            (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "date", value_item(dates, i),
+            (void)diag_add(findings, DIAG_ERROR, DIAG_CONSTRAINT, "date", date,
                            arena_printf(findings->arena, "%s.dates[%zu]", path, i),
                            "'%s' is not a date with an offset, such as 2026-07-01T09:30:00+02:00",
                            text);

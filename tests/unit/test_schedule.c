@@ -297,6 +297,17 @@ static void backfill_executes_past_dates_and_gives_way(void **state)
     assert_int_equal(trigger_wake_at(&trigger), USEC_NEVER);
 }
 
+static void a_listed_date_comes_however_far_it_is(void **state)
+{
+    (void)state;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    usec_t far = test_time("2098-01-01T00:00:00Z");
+    struct spec spec = spec_of(arena, arena_printf(arena, "d||0|UTC|%lld", (long long)far));
+    struct trigger_state trigger = schedule_state();
+    trigger_register(&trigger, &spec, NULL, test_time("2026-01-01T00:00:00Z"));
+    assert_int_equal(trigger.next_at, far);
+}
+
 static void a_clock_set_back_brings_no_date_again(void **state)
 {
     (void)state;
@@ -427,6 +438,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(schedule_skips_dates_that_are_too_late),
     cmocka_unit_test(schedule_stops_after_the_states_it_was_told),
     cmocka_unit_test(backfill_executes_past_dates_and_gives_way),
+    cmocka_unit_test(a_listed_date_comes_however_far_it_is),
     cmocka_unit_test(a_clock_set_back_brings_no_date_again),
     cmocka_unit_test(polling_waits_for_its_answer_and_its_interval),
     cmocka_unit_test(windows_stand_where_their_rule_puts_them),
