@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -127,6 +128,34 @@ const struct value *value_lazy(struct arena *arena,
     value->lazy.ops = ops;
     value->lazy.data = data;
     return value;
+}
+
+static const struct value *any_case_get(const void *data,
+                                        struct arena *arena,
+                                        const char *key,
+                                        size_t length)
+{
+    const struct value *map = data;
+    (void)arena;
+    const struct value *exact = value_get_n(map, key, length);
+    for (uint32_t i = 0; exact == NULL && i < map->map.count; i++) {
+        const struct value_member *member = &map->map.members[i];
+        if (member->key_length == length && strncasecmp(member->key, key, length) == 0)
+            return member->value;
+    }
+    return exact;
+}
+
+static const struct value *any_case_force(const void *data, struct arena *arena)
+{
+    (void)arena;
+    return data;
+}
+
+const struct value *value_any_case(struct arena *arena, const struct value *map)
+{
+    static const struct value_lazy_ops ops = { .get = any_case_get, .force = any_case_force };
+    return value_is_map(map) ? value_lazy(arena, &ops, map) : map;
 }
 
 /* ---- building ---- */

@@ -149,6 +149,9 @@ const struct value *value_lazy(struct arena *arena,
                                const struct value_lazy_ops *ops,
                                const void *data);
 
+/* A map whose members are found in any letter case, as names of HTTP headers; borrows it. */
+const struct value *value_any_case(struct arena *arena, const struct value *map);
+
 /* ---- building ---- */
 
 /*

@@ -96,9 +96,7 @@ static void read_variables(struct hook *hook)
     value_put(&map, "headers", field_lists(arena, &http->headers));
     value_put(&map, "parameters", field_lists(arena, &http->query));
     hook->variables = value_build_map(&map);
-    const struct value *seen = hook->variables;
-    if (body == NULL) // as expressions see it later on
-        seen = value_with(arena, seen, "body", &value_null);
+    const struct value *seen = engine_webhook_variables(arena, hook->variables);
     hook->context =
         value_with(arena, host_flow_context(arena, hook->call->api, hook->flow), "trigger", seen);
 }

@@ -318,6 +318,16 @@ static const struct value *make_labels(const struct context *context, struct are
 
 /* ---- trigger ---- */
 
+const struct value *engine_webhook_variables(struct arena *arena, const struct value *variables)
+{
+    const struct value *headers = value_get(variables, "headers");
+    if (value_get(variables, "body") == NULL)
+        variables = value_with(arena, variables, "body", &value_null);
+    return headers == NULL
+               ? variables
+               : value_with(arena, variables, "headers", value_any_case(arena, headers));
+}
+
 static bool is_triggered_by(const struct context *context, const char *end)
 {
     const char *type = context->execution->trigger_type;
@@ -335,10 +345,8 @@ static const struct value *make_trigger(const struct context *context, struct ar
         return &value_empty_map;
     const struct value *variables =
         value_decrypt(context->world, arena, execution->trigger_variables);
-    // A webhook without payload: an expression sees null, the API nothing.
-    if (is_triggered_by(context, ".Webhook") && value_get(variables, "body") == NULL)
-        variables = value_with(arena, variables, "body", &value_null);
-    return variables;
+    return is_triggered_by(context, ".Webhook") ? engine_webhook_variables(arena, variables)
+                                                : variables;
 }
 
 static const struct value *make_schedule(const struct context *context, struct arena *arena)

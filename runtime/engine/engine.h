@@ -218,6 +218,12 @@ const struct value *engine_context(struct execution *execution,
                                    struct arena *arena);
 
 /*
+ * Variables of a webhook as expressions see them: without payload the body is null, and names of
+ * headers are found in any letter case. What is stored and shown has neither.
+ */
+const struct value *engine_webhook_variables(struct arena *arena, const struct value *variables);
+
+/*
  * A new execution that repeats another (6.10.2) or restarts it with another revision (6.10.1).
  * source stays unchanged except for its label, which the caller sets with EVENT_SET_LABELS.
  *

@@ -45,11 +45,11 @@ triggers:
     key: open
     conditions:
       - type: io.kestra.plugin.core.condition.Expression
-        expression: "{{ trigger.body is null or trigger.body == 'text' }}"
+        expression: "{{ trigger.headers['x-pass'][0] == 'yes' and (trigger.body is null or trigger.body == 'text') }}"
 tasks:
   - id: say
     type: io.kestra.plugin.core.debug.Return
-    format: "<{{ trigger.body }}>"
+    format: "<{{ trigger.body }}>{{ trigger.headers['x-PASS'] }}"
 """
 
 DATES = """id: dates
@@ -138,15 +138,18 @@ def test_the_next_date_is_one_on_which_the_conditions_hold(weir):
     eventually(next_date, "the next date is a first Monday")
 
 
-def test_a_webhook_without_payload_has_a_body_that_is_null(weir):
+def test_a_webhook_sees_headers_in_any_case_and_an_absent_payload_as_null(weir):
     url = f"{weir.url}/api/v1/main/executions/webhook/{NAMESPACE}/hook/open"
-    for method, payload, said in (("GET", None, "<>"), ("POST", "text", "<text>")):
-        answer = requests.request(method, url, data=payload, timeout=60)
+    headers = {"X-Pass": "yes"}
+    for method, payload, said in (("GET", None, '<>["yes"]'), ("POST", "text", '<text>["yes"]')):
+        answer = requests.request(method, url, data=payload, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
+        assert answer.json()["trigger"]["variables"]["headers"]["X-Pass"] == ["yes"]
         assert ("body" in answer.json()["trigger"]["variables"]) == (payload is not None)
         done = weir.ended(answer.json()["id"])
         assert run_of(done, "say")["outputs"]["value"] == said
-    assert requests.post(url, data="{}", timeout=60).status_code == 409
+    assert requests.post(url, data="{}", headers=headers, timeout=60).status_code == 409
+    assert requests.post(url, data="text", timeout=60).status_code == 409
 
 
 def test_dates_may_come_from_one_expression(weir):

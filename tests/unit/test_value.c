@@ -257,6 +257,22 @@ static const struct value *lazy_force(const void *data, struct arena *arena)
     return value_build_map(&map);
 }
 
+static void value_members_are_found_in_any_case(void **state)
+{
+    (void)state;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct value_builder builder = value_build(arena);
+    value_put_int(&builder, "X-Token", 1);
+    value_put_int(&builder, "x-token", 2);
+    value_put_int(&builder, "Accept", 3);
+    const struct value *map = value_any_case(arena, value_build_map(&builder));
+    assert_int_equal(value_get_in(arena, map, "X-Token", 7)->integer, 1);
+    assert_int_equal(value_get_in(arena, map, "x-token", 7)->integer, 2);
+    assert_int_equal(value_get_in(arena, map, "ACCEPT", 6)->integer, 3);
+    assert_null(value_get_in(arena, map, "Accep", 5));
+    assert_int_equal(value_count(value_force(arena, map)), 3);
+}
+
 static void value_lazy_maps_write_as_maps(void **state)
 {
     static const struct value_lazy_ops ops = { lazy_get, lazy_force };
@@ -296,6 +312,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(value_times_have_iso_forms),
     cmocka_unit_test(value_decimals_keep_their_scale),
     cmocka_unit_test(value_bytes_and_not_a_number_are_strings_in_json),
+    cmocka_unit_test(value_members_are_found_in_any_case),
     cmocka_unit_test(value_lazy_maps_write_as_maps),
     cmocka_unit_test(value_writing_stops_at_its_limit_however_much_is_shared),
 };
