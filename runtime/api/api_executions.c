@@ -219,7 +219,10 @@ static void search(struct call *call, const struct query *query)
     struct error err = { 0 };
     if (!reader->ops->execution_search(reader, call->arena, query, true, &rows, &count, &total,
                                        &err)) {
-        reply_failure(call, &err);
+        if (err.code == ERR_LIMIT)
+            reply_error(call, 422, "Illegal argument", "%s", err.text);
+        else
+            reply_failure(call, &err);
         return;
     }
     reply_executions(call, rows, count, total);

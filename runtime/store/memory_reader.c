@@ -198,7 +198,6 @@ static bool memory_execution_search(struct store_reader *base,
                                     int64_t *total,
                                     struct error *err)
 {
-    (void)err;
     struct memory_store *store = enter(base);
     struct picks picks = { 0 };
     for (size_t i = 0; i < store->executions.count; i++) {
@@ -212,9 +211,20 @@ static bool memory_execution_search(struct store_reader *base,
     if (picks.rows.count > 1)
         qsort_r(picks.rows.items, picks.rows.count, sizeof(void *), compare_found, &order);
     page(&picks, query, total);
-    answer_executions(arena, &picks, with_runs, out, count);
+    bool ok = true;
+    size_t bytes = 0;
+    struct execution_row *rows = ARENA_ARRAY(arena, picks.rows.count, struct execution_row);
+    for (size_t i = 0; i < picks.rows.count && ok; i++) {
+        answer_execution(arena, picks.rows.items[i], with_runs, &rows[i]);
+        ok = query_takes_runs(query, &rows[i], &bytes, err);
+    }
+    if (ok) {
+        *out = rows;
+        *count = picks.rows.count;
+    }
+    VEC_FREE(&picks.rows);
     leave(base);
-    return true;
+    return ok;
 }
 
 static bool memory_execution_children(struct store_reader *base,

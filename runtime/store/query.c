@@ -466,3 +466,19 @@ bool query_may_match_block(const struct query *query, const struct log_row *row)
     }
     return may;
 }
+
+/* ---- pages ---- */
+
+bool query_takes_runs(const struct query *query,
+                      const struct execution_row *row,
+                      size_t *bytes,
+                      struct error *err)
+{
+    size_t most = query->bytes_max == 0 ? QUERY_BYTES_MAX : query->bytes_max;
+    for (size_t i = 0; i < row->runs_count; i++)
+        *bytes += row->runs[i].body.length;
+    return *bytes <= most || error_set(err, ERR_LIMIT,
+                                       "the task runs of these executions are more than %zu MiB; "
+                                       "ask for a smaller page",
+                                       most >> 20);
+}

@@ -72,15 +72,23 @@ struct filter {
 /* More filters than this are refused by whoever builds a query. */
 #define QUERY_FILTERS_MAX 64U
 
+/*
+ * Task runs of a page as stored: a page of a hundred executions of ten thousand task runs each
+ * fits, and an answer in JSON, several times as large, still fits into memory.
+ */
+#define QUERY_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
 struct query {
     const struct filter *filters;
     size_t filters_count;
     enum field sort; /* primary order; ties by key. Default order of the resource: FIELD_COUNT */
     bool descending;
     size_t offset;
-    size_t limit; /* 0: none wanted, only the total */
+    size_t limit;     /* 0: none wanted, only the total */
+    size_t bytes_max; /* of the task runs of a page of executions; 0: QUERY_BYTES_MAX */
 };
 
+struct error;
 struct execution_row;
 struct flow_row;
 struct kv_row;
@@ -89,6 +97,16 @@ struct log_row;
 struct metric_row;
 struct trigger_state;
 struct value;
+
+/*
+ * Adds the task runs of a row to those of its page. False: they are too many.
+ *
+ * Errors   ERR_LIMIT
+ */
+bool query_takes_runs(const struct query *query,
+                      const struct execution_row *row,
+                      size_t *bytes,
+                      struct error *err);
 
 /*
  * Does a text satisfy a filter on a text field? text may be NULL (absent): only the negative

@@ -652,6 +652,7 @@ static bool search_checked(struct builder *builder,
 
 static bool read_runs_of_all(struct sqlite_reader *reader,
                              struct arena *arena,
+                             const struct query *query,
                              struct execution_row *rows,
                              size_t count,
                              struct error *err)
@@ -661,6 +662,7 @@ static bool read_runs_of_all(struct sqlite_reader *reader,
     if (stmt == NULL)
         return false;
     bool ok = true;
+    size_t bytes = 0;
     for (size_t i = 0; i < count && ok; i++) {
         sql_bind_int(stmt, 1, rows[i].key);
         bool is_row = false;
@@ -669,7 +671,8 @@ static bool read_runs_of_all(struct sqlite_reader *reader,
         if (ok && is_row)
             packed = column_bytes(stmt, 0, arena);
         sql_reset(stmt);
-        ok = ok && read_runs(reader, arena, packed, &rows[i], err);
+        ok = ok && read_runs(reader, arena, packed, &rows[i], err) &&
+             query_takes_runs(query, &rows[i], &bytes, err);
     }
     sql_done(stmt);
     return ok;
@@ -706,7 +709,7 @@ static bool search(struct store_reader *base,
         if (total != NULL && !count_executions(reader, arena, query, total, err))
             return false;
     }
-    if (with_runs && !read_runs_of_all(reader, arena, rows, found, err))
+    if (with_runs && !read_runs_of_all(reader, arena, query, rows, found, err))
         return false;
     *out = rows;
     *count = found;

@@ -262,7 +262,8 @@ struct store_reader_ops {
                              struct execution_row *out,
                              struct error *);
     /*
-     * Page of executions. with_runs fills the runs as well.
+     * Page of executions. with_runs fills the runs as well; ERR_LIMIT when they are more than
+     * query->bytes_max.
      * total  may be NULL; number of all that match
      */
     bool (*execution_search)(struct store_reader *,

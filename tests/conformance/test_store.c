@@ -671,6 +671,38 @@ EACH_STORE(store_purges_lines_by_level)
 
 /* ---- flows and the rest ---- */
 
+EACH_STORE(store_refuses_a_page_whose_task_runs_are_too_many)
+{
+    for (int64_t key = 1; key <= 10; key++)
+        store_ended(fixture, key, "orders", STATE_SUCCESS);
+    struct execution_row *rows = NULL;
+    struct error err = { 0 };
+    size_t count = 0;
+    struct query query = { .sort = FIELD_COUNT, .limit = 10 };
+    const struct store_reader_ops *ops = fixture->reader->ops;
+    assert_true(ops->execution_search(fixture->reader, fixture->arena, &query, true, &rows, &count,
+                                      NULL, &err));
+    assert_int_equal(count, 10);
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < rows[i].runs_count; k++)
+            bytes += rows[i].runs[k].body.length;
+    assert_true(bytes > 0);
+    query.bytes_max = bytes;
+    assert_true(ops->execution_search(fixture->reader, fixture->arena, &query, true, &rows, &count,
+                                      NULL, &err));
+    query.bytes_max = bytes - 1;
+    assert_false(ops->execution_search(fixture->reader, fixture->arena, &query, true, &rows, &count,
+                                       NULL, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_true(ops->execution_search(fixture->reader, fixture->arena, &query, false, &rows, &count,
+                                      NULL, &err)); // without them there is no limit
+    query.limit = 9;
+    assert_true(ops->execution_search(fixture->reader, fixture->arena, &query, true, &rows, &count,
+                                      NULL, &err));
+    assert_int_equal(count, 9);
+}
+
 /* ---- search in the logs of all executions ---- */
 
 #define SEARCHED_ROWS  4500
@@ -1414,6 +1446,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(store_searches_by_state_date_label_and_cause),
     cmocka_unit_test(store_counts_what_ended_across_days_and_states),
     cmocka_unit_test(store_deletes_an_execution_with_everything_of_it),
+    cmocka_unit_test(store_refuses_a_page_whose_task_runs_are_too_many),
     cmocka_unit_test(store_searches_all_logs_in_order_of_time_whatever_the_order_of_commits),
     cmocka_unit_test(store_purges_lines_by_level),
     cmocka_unit_test(store_keeps_every_revision_of_a_flow),
