@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/follow.h"
@@ -40,6 +41,7 @@ struct loader {
     struct command_line *line;
     struct runtime *runtime;
     VEC(struct flow_change) changes;
+    struct map mistaken; /* "namespace/id" of flows that cannot be parsed -> path of the file */
 };
 
 static void print_findings(const struct diag_list *findings, const char *source)
@@ -53,6 +55,21 @@ static void print_findings(const struct diag_list *findings, const char *source)
     }
     (void)fputs(buf_text(&out), stderr);
     buf_free(&out);
+}
+
+/* Keeps in mind that a flow is there, but cannot be run. */
+static void note_mistaken(struct loader *loader,
+                          const char *source,
+                          size_t length,
+                          const char *path)
+{
+    struct arena *arena = loader->line->arena;
+    const char *namespace = NULL;
+    const char *id = NULL;
+    if (flow_identity(arena, source, length, &namespace, &id))
+        (void)map_put(&loader->mistaken,
+                      arena_printf(arena, "%s/%s", namespace == NULL ? "local" : namespace, id),
+                      arena_strdup(arena, path));
 }
 
 /* Parses a file and adds it to the batch; NULL when it is no valid flow (said when it must be). */
@@ -73,6 +90,7 @@ static struct flow *load(struct loader *loader, const char *path, bool must, str
     if (must)
         print_findings(&findings, source);
     if (flow == NULL) {
+        note_mistaken(loader, source, length, path);
         (void)error_set(err, ERR_INVALID, "'%s' is not a valid flow", path);
         return NULL;
     }
@@ -103,6 +121,27 @@ static void load_neighbours(struct loader *loader, const char *path)
         flow_unref(load(loader, name, false, NULL));
     }
     (void)closedir(entries);
+}
+
+/* A subflow whose file has mistakes is not simply missing: says so before the run does. */
+static void warn_of_mistaken(struct loader *loader, const struct flow *flow)
+{
+    struct arena *arena = loader->line->arena;
+    size_t count = 0;
+    const struct flow_reference *references = flow_references(flow, arena, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *namespace = references[i].namespace;
+        if (references[i].kind != REF_SUBFLOW)
+            continue;
+        const char *key = arena_printf(
+            arena, "%s/%s", namespace == NULL ? flow->namespace : namespace, references[i].name);
+        const char *path = map_remove(&loader->mistaken, key); // each once
+        if (path != NULL)
+            (void)fprintf(stderr,
+                          "%swarning:%s subflow '%s' is left out because of mistakes in its file; "
+                          "see: weir validate %s\n",
+                          output_paint(2, PAINT_YELLOW), output_paint(2, PAINT_OFF), key, path);
+    }
 }
 
 /* ---- watching ---- */
@@ -253,6 +292,8 @@ static int start(struct command_line *line, struct runtime *runtime, const char 
     if (flow == NULL)
         return command_fail(line, &err);
     load_neighbours(&loader, path);
+    warn_of_mistaken(&loader, flow);
+    map_free(&loader.mistaken);
 
     const char *bad = NULL;
     struct driver_request deploy = { .type = REQUEST_CHANGE, .arena = line->arena };

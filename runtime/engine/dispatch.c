@@ -245,6 +245,71 @@ static const struct value *rendered(struct engine *engine,
     return prop_render(task->type->props, task->doc, env, engine->commands->arena, err);
 }
 
+/* ---- the log of an inline task as a file (logToFile) ---- */
+
+/* What it wrote since `mark`, as pairs of level and text. */
+static const struct value *lines_since(const struct engine *engine,
+                                       size_t mark,
+                                       const char *failure)
+{
+    struct value_builder lines = value_build(engine->scratch);
+    for (size_t i = mark; i < engine->commands->all.count; i++) {
+        const struct command *command = &engine->commands->all.items[i];
+        if (command->type != COMMAND_LOG)
+            continue;
+        struct value_builder line = value_build(engine->scratch);
+        value_add(&line, value_string(engine->scratch, log_level_name(command->level)));
+        value_add(&line, value_string(engine->scratch, command->message));
+        value_add(&lines, value_build_list(&line));
+    }
+    if (failure != NULL) {
+        struct value_builder line = value_build(engine->scratch);
+        value_add(&line, value_string(engine->scratch, log_level_name(LOG_ERROR)));
+        value_add(&line, value_string(engine->scratch, failure));
+        value_add(&lines, value_build_list(&line));
+    }
+    return value_build_list(&lines);
+}
+
+static void drop_lines(struct engine *engine, size_t mark)
+{
+    struct command_list *list = engine->commands;
+    size_t kept = mark;
+    for (size_t i = mark; i < list->all.count; i++) {
+        if (list->all.items[i].type != COMMAND_LOG)
+            list->all.items[kept++] = list->all.items[i];
+    }
+    list->all.count = kept;
+}
+
+/*
+ * Has the lines stored instead of logged. *uri is the file, NULL when there are no lines or they
+ * stay in the log. False: the file is being written.
+ */
+static bool store_lines(
+    struct engine *engine, struct task_run *run, size_t mark, const char *failure, const char **uri)
+{
+    const struct value *lines = lines_since(engine, mark, failure);
+    if (value_count(lines) == 0)
+        return true;
+    struct value_builder arguments = value_build(engine->scratch);
+    value_put_text(&arguments, "name",
+                   arena_printf(engine->scratch, "attempt-%zu.log", run->attempts.count + 1));
+    value_put(&arguments, "lines", lines);
+    struct error err = { 0 };
+    const struct value *answer =
+        effects_ask(engine, run, "logFile", value_build_map(&arguments), &err);
+    if (answer == NULL && is_waiting(run, &err))
+        return false;
+    if (answer == NULL) {
+        command_log(engine, run, LOG_WARN, "The log file cannot be stored: %s", err.text);
+        return true;
+    }
+    drop_lines(engine, mark);
+    *uri = arena_strdup(engine->execution->arena, value_cstr(answer));
+    return true;
+}
+
 /* What an inline task asked for besides its outputs. */
 static void apply_wishes(struct engine *engine, struct task_run *run, const struct inline_ctx *ctx)
 {
@@ -306,11 +371,20 @@ static void run_inline(struct engine *engine, struct task_run *run)
         rewind_commands(engine, mark);
         return;
     }
-    if (!ok) {
-        fail_attempt(engine, run, !ops->updates_execution, err.text);
+    const char *log_file = NULL;
+    if (task->log_to_file && !ops->updates_execution &&
+        !store_lines(engine, run, mark, ok ? NULL : err.text, &log_file)) {
+        rewind_commands(engine, mark);
         return;
     }
     begin_attempt(engine, run, !ops->updates_execution);
+    run->attempts.items[run->attempts.count - 1].log_file = log_file;
+    if (!ok) {
+        if (log_file == NULL)
+            command_log(engine, run, LOG_ERROR, "%s", err.text);
+        finish_attempt(engine, run, STATE_FAILED);
+        return;
+    }
     if (out.count > 0)
         engine_set_outputs(engine, run, value_build_map(&out));
     apply_wishes(engine, run, &ctx);

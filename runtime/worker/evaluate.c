@@ -524,6 +524,43 @@ static const struct value *call_random_port(const struct call *call)
     return value_int(call->arena, ntohs(address.sin_port));
 }
 
+/* No function of the language: the engine has the log of a task stored as a file (logToFile). */
+static const struct value *call_log_file(const struct call *call)
+{
+    const struct services *services = call->evaluate->services;
+    const char *name = NULL;
+    if (!needed_argument(call, "name", &name))
+        return NULL;
+    if (services->storage == NULL || !fs_path_is_beneath(name)) {
+        error_set(call->err, ERR_INVALID, "'%s' cannot be stored", name);
+        return NULL;
+    }
+    const char *path =
+        storage_run_path(call->arena, context_text(call, "flow.namespace"),
+                         context_text(call, "flow.id"), context_text(call, "execution.id"),
+                         context_text(call, "task.id"), context_text(call, "taskrun.id"), name);
+    struct buf text = { 0 };
+    const struct value *lines = argument(call, "lines");
+    for (size_t i = 0; i < value_count(lines); i++) {
+        const struct value *line = value_item(lines, i);
+        const char *level = value_cstr(value_item(line, 0));
+        const char *message = value_cstr(value_item(line, 1));
+        if (level == NULL || message == NULL)
+            continue;
+        time_write_instant(&text, clock_now(), 0);
+        buf_printf(&text, " %s ", level);
+        if (call->evaluate->redact == NULL ||
+            !redact_apply(call->evaluate->redact, message, strlen(message), &text))
+            buf_puts(&text, message);
+        buf_putc(&text, '\n');
+    }
+    struct storage *storage = services->storage;
+    bool ok = storage_path_check(path, call->err) &&
+              storage->ops->put_bytes(storage, path, buf_text(&text), text.length, 0, call->err);
+    buf_free(&text);
+    return ok ? value_string(call->arena, storage_path_uri(call->arena, path)) : NULL;
+}
+
 static const struct {
     const char *name;
     call_fn *fn;
@@ -540,6 +577,7 @@ static const struct {
     { "subflow", call_subflow },
     { "env", call_env },
     { "randomPort", call_random_port },
+    { "logFile", call_log_file },
 };
 
 const struct value *evaluate_call(const struct evaluate *evaluate,
