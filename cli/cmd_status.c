@@ -104,10 +104,12 @@ static int run(struct command_line *line)
         print_findings(sources);
     }
     usec_t next = follow_instant(value_get(status, "nextFire"));
-    (void)printf("\n%s flows · %s schedules%s%s · %s running, %s queued, %s waiting\n",
-                 text_count(arena, value_get_int(status, "flows", 0)),
-                 text_count(arena, value_get_int(status, "schedules", 0)),
-                 next == 0 ? "" : ", next ", next == 0 ? "" : text_ago(arena, next, now),
+    int64_t flows = value_get_int(status, "flows", 0);
+    int64_t schedules = value_get_int(status, "schedules", 0);
+    (void)printf("\n%s flow%s · %s schedule%s%s%s · %s running, %s queued, %s waiting\n",
+                 text_count(arena, flows), flows == 1 ? "" : "s", text_count(arena, schedules),
+                 schedules == 1 ? "" : "s", next == 0 ? "" : ", next ",
+                 next == 0 ? "" : text_ago(arena, next, now),
                  text_count(arena, value_get_int(status, "running", 0)),
                  text_count(arena, value_get_int(status, "queued", 0)),
                  text_count(arena, value_get_int(status, "waiting", 0)));
