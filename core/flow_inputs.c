@@ -254,8 +254,22 @@ static void check_defaults(const struct input_at *at)
     check_default_kind(at);
 }
 
+/* Types that newer flows write otherwise. */
+static void note_old_type(const struct input_at *at)
+{
+    const char *instead = at->input->type == INPUT_ENUM      ? "SELECT"
+                          : at->input->type == INPUT_BOOLEAN ? "BOOL"
+                                                             : NULL;
+    if (instead != NULL)
+        (void)finding(at, DIAG_DEPRECATION, "deprecated-type", "type",
+                      arena_printf(at->parser->scope.findings->arena,
+                                   "input type %s is deprecated, use %s",
+                                   input_type_words[at->input->type], instead));
+}
+
 static void check_input(const struct input_at *at)
 {
+    note_old_type(at);
     check_defaults(at);
     switch (at->input->type) {
     case INPUT_STRING:

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -415,6 +416,12 @@ const char *inputs_errors(const struct inputs_result *result, struct arena *aren
     return text;
 }
 
+void inputs_log_warnings(const struct inputs_result *result)
+{
+    for (size_t i = 0; i < result->warnings_count; i++)
+        log_warn("a value without an input is ignored", LOG_STR("value", result->warnings[i]));
+}
+
 const struct value *inputs_resolve_map(const struct inputs_request *request,
                                        struct arena *arena,
                                        struct error *err)
@@ -422,6 +429,7 @@ const struct value *inputs_resolve_map(const struct inputs_request *request,
     struct inputs_result result = { 0 };
     if (!inputs_resolve(request, arena, &result, err))
         return NULL;
+    inputs_log_warnings(&result);
     if (result.errors > 0) {
         error_set(err, ERR_INVALID, "%s", inputs_errors(&result, arena));
         return NULL;

@@ -123,6 +123,7 @@ bool start_inputs(struct start *start)
     };
     bool ok = inputs_resolve(&request, call->arena, &start->inputs, &err);
     if (ok) {
+        inputs_log_warnings(&start->inputs);
         host.env.context = value_with(call->arena, context, "inputs", start->inputs.shown);
         ok = checks_evaluate(flow, &host.env, call->arena, &start->checks, &err);
     }

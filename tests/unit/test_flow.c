@@ -338,6 +338,9 @@ static void flow_refuses_inputs_that_are_wrong(void **state)
                    "is not a value of type DATETIME", 5);
     expect_refused(INPUT("{id: a, type: FORM, inputs: [{id: b, type: INT}]}, {id: a.b, type: INT}"),
                    "Duplicate input path [a.b]", 5);
+    expect_note(INPUT("{id: a, type: BOOLEAN}"), DIAG_DEPRECATION, "use BOOL", "inputs[0].type");
+    expect_note(INPUT("{id: a, type: ENUM, values: [x]}"), DIAG_DEPRECATION, "use SELECT",
+                "inputs[0].type");
     expect_note(INPUT("{name: a, type: INT}"), DIAG_DEPRECATION, "now called 'id'",
                 "inputs[0].name");
 }
