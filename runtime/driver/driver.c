@@ -30,8 +30,6 @@
 /* A commit that fails is tried again after 1, 2, 4 … ms, at most every second. */
 #define COMMIT_RETRY_MIN USEC_MSEC
 #define COMMIT_RETRY_MAX USEC_SEC
-/* How long requests wait for a store that cannot be written before they are refused. */
-#define STORE_PATIENCE (5 * USEC_SEC)
 
 enum { TURNS, STEPS, COMMITS, COMMIT_TIME, COMMIT_FAILURES };
 static struct metric metrics[] = {
@@ -139,13 +137,6 @@ struct id driver_new_id(struct driver *driver)
 
 /* ---- messages ---- */
 
-static void message_free(struct message *message)
-{
-    if (message->logs != NULL)
-        log_result_free(message->logs);
-    arena_free(message->arena);
-}
-
 /* Lines and metrics of an attempt go into this commit, whether or not its news still matters. */
 static void take_logs(struct driver *driver, const struct live *live, struct message *message)
 {
@@ -213,25 +204,6 @@ static void handle_message(struct driver *driver, struct message *message)
 }
 
 /*
- * Requests go through the queue as themselves, everything else as a message: the lowest bit of the
- * pointer tells them apart.
- */
-static void *tag_request(struct driver_request *request)
-{
-    return (void *)((uintptr_t)request | 1U);
-}
-
-static bool is_request(const void *item)
-{
-    return ((uintptr_t)item & 1U) != 0;
-}
-
-static struct driver_request *request_of(void *item)
-{
-    return (struct driver_request *)((uintptr_t)item & ~(uintptr_t)1U);
-}
-
-/*
  * That an attempt has started is news nobody was promised: a commit of its own would make the next
  * step of a short task wait for the disk. It is stored with what comes next, or soon.
  */
@@ -242,250 +214,13 @@ static bool may_linger(const struct message *message)
 
 static void handle_item(struct driver *driver, void *item)
 {
-    if (is_request(item)) {
+    if (inbox_has_request(item)) {
         driver->presses = true;
-        requests_handle(driver, request_of(item));
+        requests_handle(driver, inbox_request(item));
     } else {
         driver->presses |= !may_linger(item);
         handle_message(driver, item);
     }
-}
-
-/* Answers without a commit: nothing was done. */
-static void refuse(struct driver_request *request, enum error_code code, const char *text)
-{
-    request->ok = false;
-    error_set(&request->error, code, "%s", text);
-    request->done(request);
-}
-
-bool driver_submit(struct driver *driver, struct driver_request *request)
-{
-    request->ok = false;
-    request->error = (struct error){ 0 };
-    request->execution = (struct execution_answer){ 0 };
-    request->next = NULL;
-    usec_t failing_since = atomic_load(&driver->failing_since);
-    if (failing_since != 0 &&
-        driver->config.now(driver->config.now_data) - failing_since > STORE_PATIENCE)
-        return error_set(&request->error, ERR_UNAVAILABLE,
-                         "the store cannot be written; the server's log says why, and nothing that "
-                         "was acknowledged is lost");
-    if (queue_push(driver->inbox, tag_request(request)))
-        return true;
-    if (queue_is_closed(driver->inbox))
-        return error_set(&request->error, ERR_UNAVAILABLE, "weir is stopping");
-    return error_set(&request->error, ERR_LIMIT, "too many requests are waiting; try again later");
-}
-
-struct call {
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    bool is_done;
-};
-
-static void call_done(struct driver_request *request)
-{
-    struct call *call = request->data;
-    pthread_mutex_lock(&call->lock);
-    call->is_done = true;
-    pthread_cond_signal(&call->ended);
-    pthread_mutex_unlock(&call->lock);
-}
-
-bool driver_call(struct driver *driver, struct driver_request *request, struct error *err)
-{
-    struct call call = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
-    CHECK(request->done == NULL);
-    void *data = request->data;
-    request->done = call_done;
-    request->data = &call;
-    if (!driver_submit(driver, request)) {
-        request->done = NULL;
-        request->data = data;
-        if (err != NULL)
-            *err = request->error;
-        return false;
-    }
-    pthread_mutex_lock(&call.lock);
-    while (!call.is_done)
-        pthread_cond_wait(&call.ended, &call.lock);
-    pthread_mutex_unlock(&call.lock);
-    pthread_cond_destroy(&call.ended);
-    pthread_mutex_destroy(&call.lock);
-    request->done = NULL;
-    request->data = data;
-    if (!request->ok && err != NULL)
-        *err = request->error;
-    return request->ok;
-}
-
-/* ---- answers ---- */
-
-void driver_answer(struct driver *driver, struct driver_request *request, const struct error *err)
-{
-    request->ok = err == NULL;
-    if (err != NULL)
-        request->error = *err;
-    request->next = NULL;
-    *driver->answered_end = request;
-    driver->answered_end = &request->next;
-}
-
-void driver_show(struct driver_request *request, const struct live *live)
-{
-    const struct execution *execution = live->execution;
-    if (request->execution.key != 0)
-        return;
-    request->execution.id = execution->id;
-    request->execution.key = live->key;
-    request->execution.state = execution->state.current;
-    request->execution.revision = execution->flow_revision;
-    if (!request->wants_row)
-        return;
-    struct arena *arena = request->arena;
-    struct execution_row *row = ARENA_NEW(arena, struct execution_row);
-    struct buf bytes = { 0 };
-    execution_encode(&bytes, execution);
-    *row = (struct execution_row){
-        .key = live->key,
-        .id = execution->id,
-        .namespace = arena_strdup(arena, execution->namespace),
-        .flow_id = arena_strdup(arena, execution->flow_id),
-        .revision = execution->flow_revision,
-        .state = execution->state.current,
-        .kind = execution->kind,
-        .created_at = state_started_at(&execution->state),
-        .header = { arena_memdup(arena, bytes.bytes, bytes.length), bytes.length },
-        .runs_count = execution->runs.count,
-        .runs = ARENA_ARRAY(arena, execution->runs.count, struct run_row),
-    };
-    for (size_t i = 0; i < execution->runs.count; i++) {
-        buf_clear(&bytes);
-        task_run_encode(&bytes, execution->runs.items[i]);
-        row->runs[i] = (struct run_row){
-            .seq = execution->runs.items[i]->seq,
-            .body = { arena_memdup(arena, bytes.bytes, bytes.length), bytes.length },
-        };
-    }
-    buf_free(&bytes);
-    request->execution.row = row;
-}
-
-/* The execution as committed, for those who asked for it and were not shown it before. */
-static void fill_answer(struct driver *driver, struct driver_request *request)
-{
-    const struct live *live = live_find(driver, request->execution.id.text);
-    if (live != NULL) // else filled from the store when the request was handled
-        driver_show(request, live);
-}
-
-static void send_answers(struct driver *driver)
-{
-    struct driver_request *request = driver->answered;
-    driver->answered = NULL;
-    driver->answered_end = &driver->answered;
-    while (request != NULL) {
-        struct driver_request *next = request->next;
-        if (request->ok && request->execution.id.text[0] != '\0')
-            fill_answer(driver, request);
-        request->done(request); // the caller's again
-        request = next;
-    }
-}
-
-/* ---- notices ---- */
-
-static void notify_list(const struct list *watches, const struct execution_notice *notice)
-{
-    struct list *at;
-    struct list *after;
-    for
-        LIST_EACH_SAFE(at, after, watches)
-        {
-            struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
-            watch->fn(watch->data, notice);
-        }
-}
-
-static void send_notices(struct driver *driver)
-{
-    // Who begins to watch during the commit is told of it; who begins later reads it in the store.
-    if (driver->notices.count == 0 || atomic_load(&driver->watch_count) == 0) {
-        driver->notices.count = 0;
-        return;
-    }
-    pthread_mutex_lock(&driver->watch_lock);
-    const struct execution_notice *notice;
-    for
-        VEC_EACH(notice, &driver->notices)
-        {
-            notify_list(&driver->watches, notice);
-            const struct list *watched = map_find(&driver->watched, notice->execution_id);
-            if (watched != NULL)
-                notify_list(watched, notice);
-        }
-    pthread_mutex_unlock(&driver->watch_lock);
-    driver->notices.count = 0;
-}
-
-struct driver_watch *driver_watch(struct driver *driver,
-                                  const char *execution_id,
-                                  driver_watch_fn *fn,
-                                  void *data)
-{
-    struct driver_watch *watch = check_calloc(1, sizeof(*watch));
-    watch->fn = fn;
-    watch->data = data;
-    pthread_mutex_lock(&driver->watch_lock);
-    if (execution_id == NULL) {
-        list_push(&driver->watches, &watch->link);
-    } else {
-        watch->execution_id = check_strdup(execution_id);
-        struct list *watched = map_find(&driver->watched, execution_id);
-        if (watched == NULL) {
-            watched = check_malloc(sizeof(*watched));
-            list_init(watched);
-            map_put(&driver->watched, execution_id, watched);
-        }
-        list_push(watched, &watch->link);
-    }
-    pthread_mutex_unlock(&driver->watch_lock);
-    atomic_fetch_add(&driver->watch_count, 1);
-    return watch;
-}
-
-void driver_unwatch(struct driver *driver, struct driver_watch *watch)
-{
-    if (watch == NULL)
-        return;
-    pthread_mutex_lock(&driver->watch_lock);
-    list_remove(&watch->link);
-    if (watch->execution_id != NULL) {
-        struct list *watched = map_find(&driver->watched, watch->execution_id);
-        if (watched != NULL && list_is_empty(watched)) {
-            map_remove(&driver->watched, watch->execution_id);
-            free(watched);
-        }
-    }
-    pthread_mutex_unlock(&driver->watch_lock);
-    atomic_fetch_sub(&driver->watch_count, 1);
-    free(watch->execution_id);
-    free(watch);
-}
-
-static void note(struct driver *driver, const struct live *live)
-{
-    const struct execution *execution = live->execution;
-    *VEC_PUSH(&driver->notices) = (struct execution_notice){
-        .key = live->key,
-        .execution_id = execution->id.text,
-        .namespace = execution->namespace,
-        .flow_id = execution->flow_id,
-        .state = execution->state.current,
-        .fully_ended = execution->fully_ended,
-        .is_deleted = live->is_deleted,
-    };
 }
 
 /* ---- commit ---- */
@@ -538,7 +273,7 @@ static void collect_execution(struct driver *driver, struct live *live)
     live->labels_changed = false;
     live->counted =
         states[execution->state.current].is_terminal ? execution->state.current : STATE_COUNT;
-    note(driver, live);
+    watches_note(driver, live);
 }
 
 static void collect(struct driver *driver)
@@ -559,9 +294,9 @@ static void act(struct driver *driver)
     const struct commit *commit = &driver->commit;
     if (commit->flows.count > 0 || commit->flow_purges.count > 0 || commit->triggers.count > 0)
         atomic_fetch_add(&driver->catalog, 1);
-    send_answers(driver);
+    requests_send_answers(driver);
     orders_send(driver);
-    send_notices(driver);
+    watches_notify(driver);
     struct list *at;
     while ((at = list_pop(&driver->touched)) != NULL)
         live_settle(driver, LIST_OWNER(at, struct live, touched));
@@ -736,7 +471,7 @@ static void hold_items(struct driver *driver, void **items, size_t count)
 static bool handle_items(struct driver *driver, void **items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (is_request(items[i]) && changes_collide(driver, request_of(items[i])))
+        if (inbox_has_request(items[i]) && changes_collide(driver, inbox_request(items[i])))
             finish_turn(driver);
         if (driver->commit_waits || is_broken(driver)) {
             hold_items(driver, items + i, count - i);
@@ -820,8 +555,9 @@ static void hold_inbox(struct driver *driver)
     if (driver->held.count < driver->config.inbox_max)
         count = queue_pop(driver->inbox, items, TAKE_MAX);
     for (size_t i = 0; i < count; i++) {
-        if (is_request(items[i]))
-            refuse(request_of(items[i]), ERR_UNAVAILABLE, "the database cannot be written now");
+        if (inbox_has_request(items[i]))
+            request_refuse(inbox_request(items[i]), ERR_UNAVAILABLE,
+                           "the database cannot be written now");
         else
             *VEC_PUSH(&driver->held) = items[i];
     }
@@ -904,8 +640,8 @@ static void last_turn(struct driver *driver)
         return; // the store cannot be written: a start finds what it finds after a crash
     while ((count = queue_pop(driver->inbox, items, TAKE_MAX)) > 0) {
         for (size_t i = 0; i < count; i++) {
-            if (is_request(items[i]))
-                refuse(request_of(items[i]), ERR_CANCELLED, "weir is stopping");
+            if (inbox_has_request(items[i]))
+                request_refuse(inbox_request(items[i]), ERR_CANCELLED, "weir is stopping");
             else
                 handle_message(driver, items[i]);
             step_all(driver);
@@ -945,166 +681,6 @@ void driver_stop(struct driver *driver)
     if (driver->has_thread)
         (void)pthread_join(driver->thread, NULL);
     driver->has_thread = false;
-}
-
-/* ---- answers of workers ---- */
-
-static struct message *message_new(enum message_type type, size_t bytes)
-{
-    struct arena *arena = arena_new_sized(bytes);
-    struct message *message = ARENA_NEW(arena, struct message);
-    message->type = type;
-    message->arena = arena;
-    return message;
-}
-
-/* Answers are never dropped: a full inbox makes the worker wait. */
-static void post(struct driver *driver, struct message *message)
-{
-    while (!queue_push(driver->inbox, message)) {
-        if (queue_is_closed(driver->inbox)) {
-            message_free(message);
-            return;
-        }
-        (void)usleep(1000);
-    }
-}
-
-static struct message *event_message(enum event_type type,
-                                     const char *execution_id,
-                                     const char *run_id,
-                                     uint32_t attempt)
-{
-    struct message *message = message_new(MESSAGE_EVENT, 1024);
-    message->execution_id = arena_strdup(message->arena, execution_id);
-    message->event = (struct event){
-        .type = type,
-        .run_id = arena_strdup(message->arena, run_id),
-        .attempt = attempt,
-        .iteration = -1,
-    };
-    message->is_answer = true;
-    return message;
-}
-
-static const struct value *copy_value(struct arena *arena, const struct value *value)
-{
-    return value == NULL ? NULL : value_copy(arena, value);
-}
-
-static void answer_started(
-    void *data, const char *execution_id, const char *run_id, uint32_t attempt, const char *worker)
-{
-    struct message *message = event_message(EVENT_RUN_STARTED, execution_id, run_id, attempt);
-    message->event.worker = arena_strdup(message->arena, worker);
-    post(data, message);
-}
-
-static void answer_ended(void *data,
-                         const char *execution_id,
-                         const char *run_id,
-                         uint32_t attempt,
-                         enum state state,
-                         const struct value *outputs,
-                         const char *text,
-                         const char *log_file,
-                         const struct metric_row *rows,
-                         size_t rows_count,
-                         struct log_result *logs)
-{
-    struct message *message = event_message(EVENT_RUN_ENDED, execution_id, run_id, attempt);
-    struct arena *arena = message->arena;
-    message->event.state = state;
-    message->event.outputs = copy_value(arena, outputs);
-    message->event.message = arena_strdup(arena, text);
-    message->event.log_file = arena_strdup(arena, log_file);
-    message->logs = logs;
-    message->metrics = ARENA_ARRAY(arena, rows_count, struct metric_row);
-    message->metrics_count = rows_count;
-    for (size_t i = 0; i < rows_count; i++) {
-        message->metrics[i] = rows[i];
-        message->metrics[i].task_id = arena_strdup(arena, rows[i].task_id);
-        message->metrics[i].run_id = arena_strdup(arena, rows[i].run_id);
-        message->metrics[i].type = arena_strdup(arena, rows[i].type);
-        message->metrics[i].name = arena_strdup(arena, rows[i].name);
-        message->metrics[i].tags = arena_strdup(arena, rows[i].tags);
-    }
-    post(data, message);
-}
-
-static void answer_remote(void *data,
-                          const char *execution_id,
-                          const char *run_id,
-                          uint32_t attempt,
-                          const char *remote_id,
-                          const struct value *memo,
-                          usec_t wake_at,
-                          struct log_result *logs)
-{
-    struct message *message = event_message(EVENT_RUN_REMOTE, execution_id, run_id, attempt);
-    message->event.remote_id = arena_strdup(message->arena, remote_id);
-    message->event.values = copy_value(message->arena, memo);
-    message->event.wake_at = wake_at;
-    message->logs = logs;
-    post(data, message);
-}
-
-static void answer_evaluated(void *data,
-                             const char *execution_id,
-                             const char *run_id,
-                             uint32_t attempt,
-                             const char *function,
-                             const struct value *arguments,
-                             const struct value *value,
-                             const struct error *err)
-{
-    struct message *message = event_message(EVENT_EVALUATED, execution_id, run_id, attempt);
-    message->event.key = engine_answer_key(message->arena, function, arguments);
-    message->event.values = copy_value(message->arena, value);
-    message->event.is_error = value == NULL;
-    if (value == NULL)
-        message->event.message = arena_strdup(message->arena, err != NULL ? err->text : "failed");
-    post(data, message);
-}
-
-static void answer_triggered(void *data,
-                             int64_t trigger,
-                             usec_t evaluating_since,
-                             const struct value *variables,
-                             const struct error *err,
-                             struct log_result *logs)
-{
-    struct message *message = message_new(MESSAGE_TRIGGERED, 1024);
-    message->trigger = trigger;
-    message->evaluating_since = evaluating_since;
-    message->variables = copy_value(message->arena, variables);
-    if (err != NULL)
-        message->error = arena_memdup(message->arena, err, sizeof(*err));
-    message->logs = logs;
-    post(data, message);
-}
-
-struct worker_answers driver_worker_answers(struct driver *driver)
-{
-    return (struct worker_answers){
-        .data = driver,
-        .started = answer_started,
-        .ended = answer_ended,
-        .remote = answer_remote,
-        .evaluated = answer_evaluated,
-        .triggered = answer_triggered,
-    };
-}
-
-void driver_log_written(void *data, const struct log_row *row)
-{
-    struct message *message = message_new(MESSAGE_LOG, 1024);
-    message->row = *row;
-    message->row.namespace = arena_strdup(message->arena, row->namespace);
-    message->row.flow_id = arena_strdup(message->arena, row->flow_id);
-    message->row.trigger_id = arena_strdup(message->arena, row->trigger_id);
-    message->row.body = (struct bytes){ 0 };
-    post(data, message);
 }
 
 /* ---- making and ending ---- */
@@ -1184,8 +760,8 @@ struct driver *driver_new(const struct driver_config *config, struct error *err)
 
 static void drop_item(void *item)
 {
-    if (is_request(item))
-        refuse(request_of(item), ERR_CANCELLED, "weir is stopping");
+    if (inbox_has_request(item))
+        request_refuse(inbox_request(item), ERR_CANCELLED, "weir is stopping");
     else
         message_free(item);
 }
@@ -1208,7 +784,7 @@ static void drop_waits(struct driver *driver)
         struct driver_request *request = slot->value;
         while (request != NULL) {
             struct driver_request *next = request->next;
-            refuse(request, ERR_CANCELLED, "weir is stopping");
+            request_refuse(request, ERR_CANCELLED, "weir is stopping");
             request = next;
         }
     }
@@ -1230,7 +806,7 @@ static void drop_requests(struct driver *driver)
     struct driver_request *request = driver->answered;
     while (request != NULL) {
         struct driver_request *next = request->next;
-        refuse(request, ERR_UNAVAILABLE, "the database could not be written");
+        request_refuse(request, ERR_UNAVAILABLE, "the database could not be written");
         request = next;
     }
     drop_waits(driver);

@@ -354,9 +354,35 @@ void driver_push_later(struct driver *driver, struct live *live, const struct ev
 /* Steps now, carries out the commands. */
 void driver_step(struct driver *driver, struct live *live, struct event *event);
 void driver_touch(struct driver *driver, struct live *live);
+struct id driver_new_id(struct driver *driver);
+
+/* ---- calls.c ---- */
+
+/* How long requests wait for a store that cannot be written before they are refused. */
+#define STORE_PATIENCE (5 * USEC_SEC)
+
+/* Is an item of the inbox a request? Else it is a message. */
+bool inbox_has_request(const void *item);
+struct driver_request *inbox_request(void *item);
+/* Answers without a commit: nothing was done. */
+void request_refuse(struct driver_request *request, enum error_code code, const char *text);
 /* Answers after the commit. err NULL: fine. */
 void driver_answer(struct driver *driver, struct driver_request *request, const struct error *err);
-struct id driver_new_id(struct driver *driver);
+/* Fills the answer of a request from an execution in memory, once. */
+void driver_show(struct driver_request *request, const struct live *live);
+/* After the commit. */
+void requests_send_answers(struct driver *driver);
+
+/* ---- answers.c ---- */
+
+void message_free(struct message *message);
+
+/* ---- watches.c ---- */
+
+/* The execution changed with this commit. */
+void watches_note(struct driver *driver, const struct live *live);
+/* After the commit: tells of what was noted. */
+void watches_notify(struct driver *driver);
 
 /* ---- live.c ---- */
 
@@ -427,9 +453,6 @@ struct creation {
     usec_t fire_at;
     int64_t fire_backfill;
 };
-
-/* Fills the answer of a request from an execution in memory, once. */
-void driver_show(struct driver_request *request, const struct live *live);
 
 /*
  * Makes an execution and steps it (or has it stepped). What is wrong with its inputs is an error.
