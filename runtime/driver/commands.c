@@ -126,7 +126,10 @@ static const struct value *child_context(struct driver *driver,
 }
 
 /* Tells the parent about a child; `type` is one of EVENT_CHILD_*. */
-static void tell_parent(struct driver *driver, struct live *child, enum event_type type)
+static void tell_parent(struct driver *driver,
+                        struct live *child,
+                        enum event_type type,
+                        const char *message)
 {
     const struct execution *execution = child->execution;
     const char *run_id = NULL;
@@ -148,11 +151,18 @@ static void tell_parent(struct driver *driver, struct live *child, enum event_ty
         .child_id = arena_strdup(driver->arena, execution->id.text),
         .iteration = value_get_int(execution->trigger_variables, "taskRunIteration", -1),
         .state = execution->state.current,
+        .message = message,
         .outputs =
             execution->outputs == NULL ? NULL : value_copy(driver->arena, execution->outputs),
         .context = type == EVENT_CHILD_ENDED ? child_context(driver, parent, run_id, child) : NULL,
     };
     driver_push(driver, parent, &event);
+}
+
+void commands_deleted(struct driver *driver, struct live *live)
+{
+    tell_parent(driver, live, EVENT_CHILD_REFUSED,
+                "The execution that was waited for has been deleted");
 }
 
 /* Answers a task that asked for a child. */
@@ -377,7 +387,7 @@ static void ended(struct driver *driver, struct live *live)
     live->has_ended = true;
     answer_waits(driver, live);
     triggers_execution_ended(driver, live);
-    tell_parent(driver, live, EVENT_CHILD_ENDED);
+    tell_parent(driver, live, EVENT_CHILD_ENDED, NULL);
     *VEC_PUSH(&driver->effects) = (struct effect){
         .execution_id = check_strdup(live->execution->id.text),
         .is_forget = true,
@@ -405,7 +415,7 @@ static void tell_of_change(struct driver *driver, struct live *child, const stru
                   (command->state == STATE_PAUSED || command->from == STATE_PAUSED);
     if (parent_id != NULL && !str_ends(type, ".Subflow") &&
         (pauses || live_find(driver, parent_id) != NULL))
-        tell_parent(driver, child, EVENT_CHILD_CHANGED);
+        tell_parent(driver, child, EVENT_CHILD_CHANGED, NULL);
 }
 
 static void state_changed(struct driver *driver, struct live *live, const struct command *command)

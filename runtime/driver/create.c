@@ -18,6 +18,8 @@ enum admission create_admission(struct driver *driver, const struct execution *e
     const struct flow *flow = execution->flow;
     if (flow == NULL || flow->concurrency_limit <= 0)
         return ADMIT_RUN;
+    if (execution->kind == KIND_LOOP)
+        return ADMIT_RUN; // in the slot of the execution around it, which waits for it
     if (execution->holds_slot)
         return ADMIT_RUN; // restarted before its end was complete: it would wait for itself
     if (slots_used(driver, execution->namespace, execution->flow_id) < flow->concurrency_limit)

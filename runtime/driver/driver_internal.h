@@ -417,6 +417,8 @@ void live_timer_due(struct driver *driver, struct wheel_timer *timer);
 /* ---- commands.c ---- */
 
 void commands_apply(struct driver *driver, struct live *live);
+/* What waits for an execution that is deleted before its end waits no more. */
+void commands_deleted(struct driver *driver, struct live *live);
 void live_log(struct driver *driver,
               struct live *live,
               const struct task_run *run,

@@ -275,6 +275,7 @@ static void delete_executions(struct driver *driver, struct driver_request *requ
             live->needs_recovery = false;
             orders_cancel_all(driver, live);
             triggers_execution_ended(driver, live);
+            commands_deleted(driver, live);
         }
         requests_remove(driver, &rows[i], wanted->keep_logs, wanted->keep_metrics);
     }

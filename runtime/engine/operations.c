@@ -27,7 +27,9 @@ void operation_admit(struct engine *engine, enum admission admission, const char
     struct execution *execution = engine->execution;
     switch (admission) {
     case ADMIT_RUN:
-        execution->holds_slot = execution->flow != NULL && execution->flow->concurrency_limit > 0;
+        // the iterations of a Loop run in the slot of the execution around them
+        execution->holds_slot = execution->flow != NULL && execution->flow->concurrency_limit > 0 &&
+                                execution->kind != KIND_LOOP;
         execution_touch(execution);
         engine_move_execution(engine, STATE_RUNNING);
         engine_changed(engine, &engine->memory->top);

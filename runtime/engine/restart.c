@@ -364,6 +364,24 @@ static void sweep_copy(struct execution *copy)
     copy->removed.count = 0;
 }
 
+/* Kept task runs that had not ended begin again. */
+static void restart_open(struct execution *copy, usec_t at)
+{
+    for (size_t i = 0; i < copy->runs.count; i++) {
+        struct task_run *run = copy->runs.items[i];
+        enum state state = run->state.current;
+        if (run->is_removed || states[state].is_terminal || state == STATE_RESTARTED)
+            continue;
+        bool goes_on = !begins_anew(run) && state == STATE_RUNNING;
+        if (goes_on)
+            continue;
+        end_open_attempt(copy, run, at);
+        run->remote_id = NULL;
+        run->wake_at = 0;
+        state_log_append(copy->arena, &run->state, STATE_RESTARTED, at);
+    }
+}
+
 struct execution *engine_restart_as(const struct execution *source,
                                     struct flow *flow,
                                     const struct id *id,
@@ -380,10 +398,14 @@ struct execution *engine_restart_as(const struct execution *source,
     execution_set_label(copy, "system.restarted", "true");
     bool *again = ARENA_ARRAY(copy->arena, copy->runs.count + 1, bool);
     for (size_t i = 0; i < copy->runs.count; i++) {
-        if (is_restartable(copy->runs.items[i]))
+        // what it was in its own revision: in this one the task may be elsewhere
+        if (is_below_aftermath(source->runs.items[i]))
+            mark_removed(copy->runs.items[i]);
+        else if (is_restartable(source->runs.items[i]))
             mark_up(again, copy, copy->runs.items[i]);
     }
     apply(copy, again, at);
+    restart_open(copy, at);
     sweep_copy(copy);
     return copy;
 }
@@ -469,24 +491,6 @@ static void remove_successors(struct execution *copy, struct task_run *from)
             mark_removed(run);
     }
     arena_free(scratch);
-}
-
-/* Kept task runs that had not ended begin again. */
-static void restart_open(struct execution *copy, usec_t at)
-{
-    for (size_t i = 0; i < copy->runs.count; i++) {
-        struct task_run *run = copy->runs.items[i];
-        enum state state = run->state.current;
-        if (run->is_removed || states[state].is_terminal || state == STATE_RESTARTED)
-            continue;
-        bool goes_on = !begins_anew(run) && state == STATE_RUNNING;
-        if (goes_on)
-            continue;
-        end_open_attempt(copy, run, at);
-        run->remote_id = NULL;
-        run->wake_at = 0;
-        state_log_append(copy->arena, &run->state, STATE_RESTARTED, at);
-    }
 }
 
 struct execution *engine_replay(const struct execution *source,

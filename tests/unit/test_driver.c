@@ -655,6 +655,26 @@ EACH_STORE(driver_ends_a_loop_whose_iterations_end_at_once)
     assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
 }
 
+EACH_STORE(driver_gives_iterations_the_slot_of_their_loop)
+{
+    driver_bed_deploy(bed, "id: loop\n"
+                           "concurrency: {limit: 1}\n"
+                           "tasks:\n"
+                           "  - id: each\n"
+                           "    type: Loop\n"
+                           "    values: [1, 2]\n"
+                           "    tasks:\n"
+                           "      - {id: w, type: Work}\n");
+    const char *id = driver_bed_create(bed, "loop");
+    const char *next = driver_bed_create(bed, "loop");
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_SUCCESS);
+    driver_bed_crash(bed);
+    assert_string_equal(driver_bed_state(bed, next), "QUEUED");
+    driver_bed_ended(bed, driver_bed_order(bed, "w"), STATE_SUCCESS);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+    assert_string_equal(driver_bed_state(bed, next), "RUNNING");
+}
+
 /* ---- operations ---- */
 
 EACH_STORE(driver_replays_an_execution_as_another)
@@ -722,6 +742,38 @@ EACH_STORE(driver_deletes_executions_and_gives_back_what_they_held)
     driver_bed_ended(bed, late, STATE_SUCCESS); // of the deleted one
     driver_bed_ended(bed, driver_bed_order(bed, "a"), STATE_SUCCESS);
     assert_string_equal(driver_bed_state(bed, second), "SUCCESS");
+}
+
+EACH_STORE(driver_does_not_bring_back_what_the_same_turn_deletes)
+{
+    driver_bed_deploy(bed, "id: call\ntasks: [{id: a, type: Fail}]\n");
+    const char *id = driver_bed_create(bed, "call");
+    struct driver_request gone = { .type = REQUEST_DELETE };
+    struct driver_request again = { .type = REQUEST_OPERATE };
+    bool is_gone = false;
+    bool is_answered = false;
+    gone.delete = (struct delete_request){ .ids = &id, .count = 1 };
+    again.operate = (struct operate_request){ .execution_id = id, .operation = OPERATE_RESTART };
+    driver_bed_submit(bed, &gone, &is_gone);
+    driver_bed_submit(bed, &again, &is_answered);
+    driver_bed_settle(bed);
+    assert_true(is_gone && gone.ok);
+    assert_true(is_answered && !again.ok);
+    assert_int_equal(again.error.code, ERR_NOT_FOUND);
+    assert_null(driver_bed_state(bed, id));
+}
+
+EACH_STORE(driver_tells_a_parent_that_its_child_was_deleted)
+{
+    driver_bed_deploy(bed, child_flow);
+    driver_bed_deploy(bed, parent_flow);
+    const char *id = driver_bed_create(bed, "parent");
+    const char *child = only_child(bed);
+    struct driver_request request = { .type = REQUEST_DELETE };
+    request.delete =
+        (struct delete_request){ .ids = &child, .count = 1, .non_terminated_too = true };
+    assert_true(driver_bed_ask(bed, &request));
+    assert_string_equal(driver_bed_state(bed, id), "FAILED");
 }
 
 /* ---- concurrency ---- */
@@ -998,10 +1050,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_kills_children_with_their_parent),
     cmocka_unit_test(driver_restarts_a_failed_child_with_its_parent),
     cmocka_unit_test(driver_pauses_a_parked_loop_with_its_iteration),
+    cmocka_unit_test(driver_gives_iterations_the_slot_of_their_loop),
     cmocka_unit_test(driver_ends_a_loop_whose_iterations_end_at_once),
     cmocka_unit_test(driver_replays_an_execution_as_another),
     cmocka_unit_test(driver_says_what_an_operation_is_refused_for),
     cmocka_unit_test(driver_deletes_executions_and_gives_back_what_they_held),
+    cmocka_unit_test(driver_does_not_bring_back_what_the_same_turn_deletes),
+    cmocka_unit_test(driver_tells_a_parent_that_its_child_was_deleted),
     cmocka_unit_test(driver_queues_what_exceeds_the_limit_in_order),
     cmocka_unit_test(driver_cancels_or_fails_what_exceeds_the_limit_if_told_so),
     cmocka_unit_test(driver_lets_the_queue_go_when_the_limit_is_lifted),
