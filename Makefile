@@ -124,11 +124,18 @@ scenarios: $(BUILD)/scenarios ## Conversations with the engine (SCENARIO=part of
 
 SIM_ALL := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c)))
 SIM_OBJ := $(filter-out $(BUILD)/tests/sim/bugs.o,$(SIM_ALL))
-# Functions that planted bugs step in front of.
+SIM_DRIVER_ALL := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/driver/*.c))) \
+                  $(BUILD)/tests/sim/generate.o $(BUILD)/tests/sim/judge.o
+SIM_DRIVER_OBJ := $(filter-out $(BUILD)/tests/sim/driver/bugs.o,$(SIM_DRIVER_ALL))
+# Functions that planted bugs step in front of; those of the driver; numbers of the bugs that the
+# simulation of the engine has to find, and of those that the simulation of the driver has to find.
 SIM_WRAPS := scope_follow scope_resolve scope_next_entry scope_run_ended event_apply \
              task_run_touch engine_remove_run run_is_on_worker command_timer_again command_add \
-             memory_close_scope finish_forced effects_answer finish_retry_due
-SIM_BUGS := 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+             memory_close_scope finish_forced effects_answer finish_retry_due finish_attempt \
+             finish_flowable settle_finished child_state
+SIM_DRIVER_WRAPS := slots_follow slots_used
+SIM_BUGS := 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+SIM_DRIVER_BUGS := 2 3 7 16 17 18 19 20 21 22 23 24 25
 
 $(BUILD)/sim: $(SIM_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -136,13 +143,22 @@ $(BUILD)/sim: $(SIM_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 $(BUILD)/sim_bugs: $(SIM_ALL) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(PKG_LIBS)
 
-sim-bugs: $(BUILD)/sim_bugs ## Planted bugs, each of which the simulation must find
-	$(Q)BUG=0 $(BUILD)/sim_bugs 1 200 >/dev/null
+$(BUILD)/sim_driver_bugs: $(SIM_DRIVER_ALL) $(BUILD)/tests/sim/bugs.o \
+                          $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
+	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAPS:%=-Wl,--wrap=%) $(SIM_DRIVER_WRAPS:%=-Wl,--wrap=%) -o $@ $^ \
+	  $(PKG_LIBS)
+
+sim-bugs: $(BUILD)/sim_bugs $(BUILD)/sim_driver_bugs ## Planted bugs, each of which is to be found
+	$(Q)BUG=0 $(BUILD)/sim_bugs 1 200 >/dev/null && BUG=0 $(BUILD)/sim_driver_bugs 1 20 >/dev/null
 	$(Q)for bug in $(SIM_BUGS); do \
 	  if BUG=$$bug $(BUILD)/sim_bugs 1 4000 >/dev/null 2>$(BUILD)/bug.txt; then \
 	    echo "bug $$bug was not found"; exit 1; \
 	  else echo "bug $$bug: $$(head -1 $(BUILD)/bug.txt)"; fi; done; \
-	  echo "$(words $(SIM_BUGS)) passed, 0 failed"
+	  for bug in $(SIM_DRIVER_BUGS); do \
+	  if BUG=$$bug $(BUILD)/sim_driver_bugs first 200 >/dev/null 2>$(BUILD)/bug.txt; then \
+	    echo "bug $$bug was not found with the driver"; exit 1; \
+	  else echo "bug $$bug: $$(head -1 $(BUILD)/bug.txt)"; fi; done; \
+	  echo "$(words $(SIM_BUGS) $(SIM_DRIVER_BUGS)) passed, 0 failed"
 .PHONY: sim-bugs
 
 sim: $(BUILD)/sim ## Simulation of the engine (SEED=0 RUNS=1000 TRACE=1)
@@ -197,8 +213,6 @@ crash-short: $(BUILD)/weir
 	$(Q)$(MAKE) -s crash KILLS=$(or $(KILLS),10)
 
 # Simulation of the driver; that of the engine is `make sim`.
-SIM_DRIVER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/driver/*.c)))
-
 $(BUILD)/sim_driver: $(SIM_DRIVER_OBJ) $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -217,7 +231,7 @@ sim-short: $(BUILD)/sim $(BUILD)/sim_driver sim-bugs ## Both, short, with their 
 	$(Q)$(BUILD)/sim_driver sweep 20
 	$(Q)$(BUILD)/sim_driver 1 2000
 .PHONY: sim-driver sim-plants sim-sweep sim-short
--include $(SIM_DRIVER_OBJ:.o=.d)
+-include $(SIM_DRIVER_ALL:.o=.d)
 
 $(BUILD)/bench/engine: bench/engine.c $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
 	@mkdir -p $(@D)

@@ -36,6 +36,9 @@ struct seen {
     unsigned reopened;   /* times a person reopened it: restart, changed states */
     unsigned may_reopen; /* times its parent may have restarted it */
     unsigned wishes;     /* requests of people that may reopen it, not answered */
+    bool may_vanish;     /* somebody asked for its deletion */
+    bool is_gone;        /* and was told that it is done */
+    bool has_vanished;   /* it is not stored any more */
     bool is_lenient;     /* a request of a person that may reopen it is under way */
     bool was_changed;    /* by a person: order and results of task runs prove nothing any more */
     bool was_stopped;    /* killed, or cancelled by a pause */
@@ -47,11 +50,5 @@ const char *check_progress(struct seen *seen,
                            const struct execution_row *row,
                            const struct execution *execution,
                            struct arena *arena);
-
-/*
- * The final state of an execution that has fully ended by itself, and which task runs there may be
- * (flow-language.md 3.2 to 3.4): for the top level and for flowables that follow their lists.
- */
-const char *check_result(const struct execution *execution, struct arena *arena);
 
 #endif

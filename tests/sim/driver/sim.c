@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deterministic simulation of the driver: random flows, the real turns, a store in memory whose
- * commits fail, a worker of the simulation, people, and a server that dies.
+ * Deterministic simulation of the driver: random flows, the real turns, a store whose commits fail,
+ * a worker of the simulation, people, triggers, and a server that dies.
  *
  *     build/sim_driver SEED RUNS     from a seed, so many runs; SEED 0: from the operating system
+ *     build/sim_driver first RUNS    from seed 1, until something is wrong
  *     build/sim_driver plants        every planted bug is found
+ *     build/sim_driver stores RUNS   a database and memory live the same lives from the same seeds
  *     build/sim_driver sweep FLOWS   each commit of a flow's life fails, loses its reply, is the
  *                                    last before and after a crash, once
  */
@@ -65,7 +67,7 @@ static void show(const struct sim *sim)
 static bool simulate(uint64_t seed, enum plant plant, struct buf *found_in)
 {
     struct sim sim;
-    sim_open(&sim, seed, plant, usual_faults);
+    sim_open(&sim, seed, &(struct life){ .plant = plant, .faults = usual_faults });
     if (!sim.has_failed)
         live(&sim);
     bool found = sim.has_failed;
@@ -77,10 +79,13 @@ static bool simulate(uint64_t seed, enum plant plant, struct buf *found_in)
     return found;
 }
 
-static unsigned run_seeds(uint64_t seed, unsigned long runs, unsigned long *passed)
+static unsigned run_seeds(uint64_t seed,
+                          unsigned long runs,
+                          unsigned failures_max,
+                          unsigned long *passed)
 {
     unsigned failed = 0;
-    for (unsigned long i = 0; i < runs && failed < 5; i++) {
+    for (unsigned long i = 0; i < runs && failed < failures_max; i++) {
         if (simulate(seed + i, PLANT_NONE, NULL))
             failed++;
         else
@@ -121,13 +126,50 @@ static unsigned run_plants(unsigned long *passed)
     return failed;
 }
 
+/* ---- stores ---- */
+
+/* One life in one kind of store; what is stored in the end. */
+static bool live_in(uint64_t seed, bool in_database, uint64_t *digest)
+{
+    struct sim sim;
+    sim_open(&sim, seed, &(struct life){ .faults = usual_faults, .in_database = in_database });
+    if (!sim.has_failed)
+        live(&sim);
+    if (!sim.has_failed)
+        *digest = sim_digest(&sim);
+    bool ok = !sim.has_failed;
+    if (!ok)
+        show(&sim);
+    sim_close(&sim);
+    return ok;
+}
+
+/* A database, closed and opened again after each crash, holds what memory holds. */
+static unsigned run_stores(uint64_t seeds, unsigned long *passed)
+{
+    unsigned failed = 0;
+    for (uint64_t seed = 1; seed <= seeds && failed == 0; seed++) {
+        uint64_t in_memory = 0;
+        uint64_t in_database = 0;
+        bool ok = live_in(seed, false, &in_memory) && live_in(seed, true, &in_database);
+        if (ok && in_memory != in_database) {
+            (void)fprintf(stderr, "seed %llu: a database holds something else than memory\n",
+                          (unsigned long long)seed);
+            ok = false;
+        }
+        *passed += ok ? 1 : 0;
+        failed += ok ? 0 : 1;
+    }
+    return failed;
+}
+
 /* ---- sweep ---- */
 
 /* One execution in a quiet world, but for these faults. Returns calls of the store's commit. */
 static uint64_t live_quietly(uint64_t seed, struct store_faults faults, bool *found)
 {
     struct sim sim;
-    sim_open(&sim, seed, PLANT_NONE, faults);
+    sim_open(&sim, seed, &(struct life){ .faults = faults });
     sim.keeps_faults = true;
     if (!sim.has_failed) {
         sim_create(&sim);
@@ -176,6 +218,10 @@ int main(int argc, char **argv)
     log_open(&(struct log_options){ .level = LOG_ERROR, .fd = nowhere });
     if (argc > 1 && str_eq(argv[1], "plants")) {
         failed = run_plants(&passed);
+    } else if (argc > 1 && str_eq(argv[1], "first")) {
+        failed = run_seeds(1, argc > 2 ? strtoul(argv[2], NULL, 10) : 200, 1, &passed);
+    } else if (argc > 1 && str_eq(argv[1], "stores")) {
+        failed = run_stores(argc > 2 ? strtoull(argv[2], NULL, 10) : 40, &passed);
     } else if (argc > 1 && str_eq(argv[1], "sweep")) {
         failed = run_sweep(argc > 2 ? strtoull(argv[2], NULL, 10) : 40, &passed);
     } else {
@@ -183,7 +229,7 @@ int main(int argc, char **argv)
         unsigned long runs = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;
         if (seed == 0)
             seed = rng_seed() % 1000000000;
-        failed = run_seeds(seed, runs, &passed);
+        failed = run_seeds(seed, runs, 5, &passed);
     }
     (void)printf("%lu passed, %u failed\n", passed, failed);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/driver/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -115,11 +116,25 @@ static const struct store_ops ops = {
     .free = release,
 };
 
-struct sim_store *sim_store_new(uint64_t seed)
+static struct store *open_inner(const char *path)
+{
+    struct error err = { 0 };
+    if (path == NULL)
+        return store_memory_new();
+    struct store *store = store_sqlite_open(
+        &(struct store_sqlite_options){ .path = path, .is_volatile = true }, &err);
+    if (store == NULL)
+        (void)fprintf(stderr, "%s\n", err.text);
+    CHECK(store != NULL);
+    return store;
+}
+
+struct sim_store *sim_store_new(uint64_t seed, const char *path)
 {
     struct sim_store *store = check_calloc(1, sizeof(*store));
     store->store.ops = &ops;
-    store->inner = store_memory_new();
+    store->path = path;
+    store->inner = open_inner(path);
     store->rng.state = seed;
     return store;
 }
@@ -133,4 +148,8 @@ void sim_store_free(struct sim_store *store)
 void sim_store_revive(struct sim_store *store)
 {
     store->is_dead = false;
+    if (store->path == NULL)
+        return;
+    store_free(store->inner);
+    store->inner = open_inner(store->path);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store in memory whose commits fail, whose replies are lost, and that dies with its server.
+ * A store, in memory or SQLite, whose commits fail, whose replies are lost, and that dies with its
+ * server.
  */
 #ifndef TESTS_SIM_DRIVER_STORE_H
 #define TESTS_SIM_DRIVER_STORE_H
@@ -40,11 +41,14 @@ struct sim_store {
     enum store_plant plant;
     uint64_t calls;
     uint64_t stored;
-    bool is_dead; /* until sim_store_revive(): the server has to be started again */
+    bool is_dead;     /* until sim_store_revive(): the server has to be started again */
+    const char *path; /* of the database; NULL: in memory */
 };
 
-struct sim_store *sim_store_new(uint64_t seed);
+/* path: of a database that does not exist yet, borrowed; NULL: in memory */
+struct sim_store *sim_store_new(uint64_t seed, const char *path);
 void sim_store_free(struct sim_store *store);
+/* Readers of before are gone: a database is closed and opened again, as by a new process. */
 void sim_store_revive(struct sim_store *store);
 
 #endif

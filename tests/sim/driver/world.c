@@ -5,15 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "core/diag.h"
-#include "core/plugin.h"
 #include "core/value.h"
-#include "tests/sim/driver/flows.h"
+#include "tests/sim/generate.h"
+#include "tests/sim/judge.h"
 #include "tests/support/engine_bed.h"
+
+#define NAMESPACE "company.team"
 
 /* Turns in which the driver has to come to rest. */
 #define TURNS_MAX 20000
@@ -36,6 +40,23 @@ const char *const plant_names[PLANT_COUNT] = {
     [PLANT_DRIVER_DOUBLES] = "an attempt that is ordered while another runs",
     [PLANT_DRIVER_REPEATS] = "an attempt that is ordered again under its number",
 };
+
+/* Runs by schedule, by webhook, and after each success of `flow`. */
+static const char watcher[] = "tasks:\n"
+                              "  - {id: w, type: Work}\n"
+                              "triggers:\n"
+                              "  - id: clock\n"
+                              "    type: io.kestra.plugin.core.trigger.Schedule\n"
+                              "    cron: \"*/5 * * * *\"\n"
+                              "  - id: hook\n"
+                              "    type: io.kestra.plugin.core.trigger.Webhook\n"
+                              "    key: abcdefghijklmnopqrstuvwxyz\n"
+                              "  - id: news\n"
+                              "    type: io.kestra.plugin.core.trigger.Flow\n"
+                              "    states: [SUCCESS, WARNING]\n"
+                              "    preconditions:\n"
+                              "      id: all\n"
+                              "      flows: [{namespace: " NAMESPACE ", flowId: flow}]\n";
 
 void sim_fail(struct sim *sim, const char *format, ...)
 {
@@ -70,37 +91,19 @@ bool sim_chance(struct sim *sim, unsigned percent)
     return rng_below(&sim->rng, 100) < percent;
 }
 
-static size_t pick(struct sim *sim, size_t count)
+size_t sim_pick(struct sim *sim, size_t count)
 {
     return (size_t)rng_below(&sim->rng, count);
 }
 
-static void copy_id(char out[ID_LENGTH + 1], const char *id)
+void sim_copy_id(char out[ID_LENGTH + 1], const char *id)
 {
     (void)snprintf(out, ID_LENGTH + 1, "%s", id == NULL ? "" : id);
 }
 
-/* ---- the worker ---- */
+/* ---- what is stored ---- */
 
-static struct job *job_of(struct sim *sim, const char *run_id, uint32_t attempt)
-{
-    for (size_t i = 0; i < sim->jobs.count; i++) {
-        struct job *job = &sim->jobs.items[i];
-        if (job->type != ORDER_EVALUATE && job->attempt == attempt && str_eq(job->run_id, run_id))
-            return job;
-    }
-    return NULL;
-}
-
-static void job_drop(struct sim *sim, size_t at)
-{
-    order_free(sim->jobs.items[at].order);
-    memmove(&sim->jobs.items[at], &sim->jobs.items[at + 1],
-            (sim->jobs.count - at - 1) * sizeof(struct job));
-    sim->jobs.count--;
-}
-
-static struct seen *seen_find(struct sim *sim, const char *id)
+struct seen *sim_seen(struct sim *sim, const char *id)
 {
     for (size_t i = 0; i < sim->seen.count; i++) {
         if (strcmp(sim->seen.items[i].id, id) == 0)
@@ -109,206 +112,63 @@ static struct seen *seen_find(struct sim *sim, const char *id)
     return NULL;
 }
 
-/* A task run has one attempt at a time; the next is ordered when the one before has ended. */
-static void check_single(struct sim *sim, const struct order *order)
+static struct seen *seen_of(struct sim *sim, const char *id)
 {
-    for (size_t i = 0; i < sim->jobs.count; i++) {
-        const struct job *job = &sim->jobs.items[i];
-        bool runs = job->type != ORDER_EVALUATE && job->order != NULL; // else only an answer
-        if (!runs || !str_eq(job->run_id, order->run_id) || job->attempt == order->attempt)
-            continue;
-        sim_fail(sim, "attempt %u of %s (%s) was ordered while attempt %u is under way",
-                 order->attempt, order->task_id, order->run_id, job->attempt);
-    }
+    struct seen *seen = sim_seen(sim, id);
+    if (seen != NULL)
+        return seen;
+    seen = VEC_PUSH(&sim->seen);
+    sim_copy_id(seen->id, id);
+    return seen;
 }
 
-static void job_add(struct sim *sim, struct order *order, uint32_t attempt)
+void sim_rows(struct sim *sim, struct execution_row **rows, size_t *count)
 {
-    struct job *job = VEC_PUSH(&sim->jobs);
-    job->order = order;
-    job->type = order->type;
-    job->attempt = attempt;
-    copy_id(job->execution_id, order->execution_id);
-    copy_id(job->run_id, order->run_id);
-    job->is_silent = sim->plant == PLANT_WORKER_SILENT && sim_chance(sim, 10);
-}
-
-static bool submit(void *data, struct order *order)
-{
-    struct sim *sim = data;
-    if (!sim->is_calm && sim_chance(sim, 3))
-        return false; // no room
-    if (order->type != ORDER_EVALUATE) {
-        if (job_of(sim, order->run_id, order->attempt) != NULL) {
-            order_free(order);
-            return true;
-        }
-        if (order->type == ORDER_RUN && sim->plant == PLANT_DRIVER_DOUBLES && sim_chance(sim, 10))
-            order->attempt++; // as if the one before had been forgotten
-        if (order->type == ORDER_RUN && order->phase == NULL && order->attempt > 1 &&
-            sim->plant == PLANT_DRIVER_REPEATS && sim_chance(sim, 20))
-            order->attempt--; // as if it had not been stored that it was given away
-        check_single(sim, order);
-    }
-    sim_trace(sim, "order %d of %s %s x%u", (int)order->type, order->task_id, order->run_id,
-              order->attempt);
-    job_add(sim, order, order->attempt);
-    return true;
-}
-
-static void cancel(void *data, const char *execution_id, const char *run_id, uint32_t attempt)
-{
-    struct sim *sim = data;
-    struct job *job = job_of(sim, run_id, attempt);
-    sim_trace(sim, "cancel %s x%u", run_id, attempt);
-    if (job == NULL) { // answered all the same
-        job = VEC_PUSH(&sim->jobs);
-        job->type = ORDER_RUN;
-        job->attempt = attempt;
-        copy_id(job->execution_id, execution_id);
-        copy_id(job->run_id, run_id);
-    }
-    job->is_cancelled = true;
-}
-
-static bool has(void *data, const char *execution_id, const char *run_id, uint32_t attempt)
-{
-    (void)execution_id; // run ids are unique
-    return job_of(data, run_id, attempt) != NULL;
-}
-
-static void record(struct sim *sim, bool is_done, const struct job *job, enum state state)
-{
-    struct deed *deed = is_done ? VEC_PUSH(&sim->done) : VEC_PUSH(&sim->answered);
-    copy_id(deed->execution_id, job->execution_id);
-    copy_id(deed->run_id, job->run_id);
-    deed->attempt = job->attempt;
-    deed->state = state;
-}
-
-/* No attempt begins twice under one number, whatever crashed in between and whatever was heard. */
-static void begin(struct sim *sim, struct job *job)
-{
-    job->is_started = true;
-    for (size_t i = 0; i < sim->begun.count && job->order->phase == NULL; i++) {
-        const struct deed *deed = &sim->begun.items[i];
-        if (deed->attempt == job->attempt && strcmp(deed->run_id, job->run_id) == 0)
-            sim_fail(sim, "attempt %u of %s (%s) began twice", job->attempt, job->order->task_id,
-                     job->run_id);
-    }
-    struct deed *deed = VEC_PUSH(&sim->begun);
-    copy_id(deed->execution_id, job->execution_id);
-    copy_id(deed->run_id, job->run_id);
-    deed->attempt = job->attempt;
-}
-
-static const struct value *outputs_of(struct sim *sim, const struct deed *deed)
-{
-    struct value_builder out = value_build(sim->scratch);
-    value_put_text(&out, "doneBy", deed->run_id);
-    value_put_int(&out, "attempt", deed->attempt);
-    return value_build_map(&out);
-}
-
-static void answer(struct sim *sim, const struct deed *deed)
-{
-    struct worker_answers answers = driver_worker_answers(sim->driver);
-    bool has_outputs = deed->state == STATE_SUCCESS || deed->state == STATE_WARNING;
-    sim_trace(sim, "%s x%u ends %s", deed->run_id, deed->attempt, states[deed->state].name);
-    answers.ended(answers.data, deed->execution_id, deed->run_id, deed->attempt, deed->state,
-                  has_outputs ? outputs_of(sim, deed) : NULL,
-                  deed->state == STATE_FAILED ? "it failed" : NULL, NULL, NULL, 0, NULL);
-}
-
-static enum state outcome(struct sim *sim, const struct job *job)
-{
-    if (job->order == NULL || (job->is_cancelled && sim_chance(sim, 85)))
-        return STATE_KILLED;
-    unsigned dice = (unsigned)rng_below(&sim->rng, 100);
-    return dice < 65 ? STATE_SUCCESS : dice < 92 ? STATE_FAILED : STATE_WARNING;
-}
-
-static void end_job(struct sim *sim, size_t at)
-{
-    struct job job = sim->jobs.items[at];
-    enum state state = outcome(sim, &job);
-    bool is_lie = sim->plant == PLANT_WORKER_LIES && sim_chance(sim, 20);
-    if (!is_lie)
-        record(sim, true, &job, state);
-    record(sim, false, &job, state);
-    answer(sim, &sim->answered.items[sim->answered.count - 1]);
-    job_drop(sim, at);
-}
-
-static void evaluate(struct sim *sim, size_t at)
-{
-    struct worker_answers answers = driver_worker_answers(sim->driver);
-    const struct order *order = sim->jobs.items[at].order;
-    bool fails = !sim->is_calm && sim_chance(sim, 8);
     struct error err = { 0 };
-    (void)error_set(&err, ERR_UNAVAILABLE, "cannot");
-    answers.evaluated(answers.data, order->execution_id, order->run_id, order->attempt,
-                      order->function, order->props,
-                      fails ? NULL : value_bool(sim->is_calm || sim_chance(sim, 60)), &err);
-    job_drop(sim, at);
+    struct query query = { .sort = FIELD_CREATED, .limit = 100000 };
+    if (!sim->reader->ops->execution_search(sim->reader, sim->scratch, &query, true, rows, count,
+                                            NULL, &err))
+        sim_fail(sim, "executions cannot be read: %s", err.text);
 }
 
-/* A remote job: its id becomes known, it is polled, it ends. */
-static bool go_on_remotely(struct sim *sim, size_t at)
+struct flow *sim_flow(struct sim *sim, const char *id, int64_t number)
 {
-    struct worker_answers answers = driver_worker_answers(sim->driver);
-    struct job *job = &sim->jobs.items[at];
-    if (job->order == NULL || job->order->plugin->task_kind != TASK_REMOTE || job->is_cancelled ||
-        job->type == ORDER_CANCEL || sim_chance(sim, 40))
-        return false;
-    char id[ID_LENGTH + 16];
-    (void)snprintf(id, sizeof(id), "remote-%s", job->run_id);
-    answers.remote(answers.data, job->execution_id, job->run_id, job->attempt, id, NULL,
-                   sim->now + USEC_SEC, NULL);
-    job_drop(sim, at); // the next poll is ordered
-    return true;
-}
-
-static void step_job(struct sim *sim, size_t at)
-{
-    struct worker_answers answers = driver_worker_answers(sim->driver);
-    struct job *job = &sim->jobs.items[at];
-    if (job->is_silent)
-        return;
-    if (job->type == ORDER_EVALUATE) {
-        evaluate(sim, at);
-    } else if (job->order != NULL && job->type == ORDER_RUN && !job->is_started) {
-        begin(sim, job);
-        sim_trace(sim, "%s x%u starts", job->run_id, job->attempt);
-        if (sim_chance(sim, 80)) // else the news is late, or never comes: the end says as much
-            answers.started(answers.data, job->execution_id, job->run_id, job->attempt, "w1");
-    } else if (!sim->is_calm && sim_chance(sim, 4)) {
-        sim_trace(sim, "%s x%u is lost", job->run_id, job->attempt);
-        job_drop(sim, at); // lost with its worker; the driver finds out
-    } else if (!go_on_remotely(sim, at)) {
-        if (job->type == ORDER_CANCEL)
-            job->is_cancelled = true;
-        end_job(sim, at);
+    for (size_t i = 0; i < sim->revisions.count; i++) {
+        const struct revision *revision = &sim->revisions.items[i];
+        if (revision->number == number && str_eq(revision->id, id))
+            return revision->flow;
     }
+    struct flow_row row;
+    struct error err = { 0 };
+    if (!sim->reader->ops->flow_get(sim->reader, sim->scratch, NAMESPACE, id, number, true, &row,
+                                    &err))
+        return NULL;
+    struct diag_list findings = diag_list_new(sim->scratch, "flow");
+    struct flow *flow = flow_parse(bed_plugins(), row.source, row.source_length, NULL, &findings);
+    CHECK(flow != NULL);
+    flow->revision = number;
+    struct revision *revision = VEC_PUSH(&sim->revisions);
+    (void)snprintf(revision->id, sizeof(revision->id), "%s", id);
+    revision->number = number;
+    revision->flow = flow;
+    return flow;
 }
 
-bool sim_work(struct sim *sim)
+/* For looking into a failure: histories of everything. */
+static void keep_tree(struct sim *sim, const struct execution *execution)
 {
-    if (sim->jobs.count == 0)
-        return false;
-    sim->doing = "worker";
-    step_job(sim, pick(sim, sim->jobs.count));
-    return true;
-}
-
-/* An answer comes once more, perhaps with another end. */
-void sim_echo(struct sim *sim)
-{
-    if (sim->answered.count == 0)
-        return;
-    sim->doing = "late answer";
-    struct deed deed = sim->answered.items[pick(sim, sim->answered.count)];
-    answer(sim, &deed);
+    struct buf *out = &sim->tree;
+    buf_printf(out, "execution %s of %s: ", execution->id.text, execution->flow_id);
+    bed_write_history(&execution->state, out);
+    buf_putc(out, '\n');
+    for (size_t i = 0; i < execution->runs.count; i++) {
+        const struct task_run *run = execution->runs.items[i];
+        buf_printf(out, "%4u below %-4u %s %s[%s] x%zu: ", run->seq,
+                   run->parent == NULL ? 0 : run->parent->seq, run->id.text, run->task_id,
+                   run->value == NULL ? "" : run->value, run->attempts.count);
+        bed_write_history(&run->state, out);
+        buf_putc(out, '\n');
+    }
 }
 
 /* ---- the driver ---- */
@@ -333,18 +193,20 @@ static void start(struct sim *sim)
         .logs = sim->logs,
         .world = &sim->world,
         .plugins = bed_plugins(),
-        .worker = { .data = sim, .submit = submit, .cancel = cancel, .has = has },
+        .worker = sim_worker(sim),
         .zone = "UTC",
         .now = clock_of,
         .now_data = sim,
         .turn_time = 3600 * USEC_SEC, // the machine's clock decides nothing
         .seed = sim->seed * 1000 + ++sim->starts,
-        .parked_after = pick(sim, 3),
-        .processes_max = 1 + pick(sim, 3),
-        .calls_max = 1 + pick(sim, 3),
+        .parked_after = sim_pick(sim, 3),
+        .processes_max = 1 + sim_pick(sim, 3),
+        .calls_max = 1 + sim_pick(sim, 3),
         .broken = broken,
         .broken_data = sim,
     };
+    sim->reader = store_reader_open(&sim->store->store, &err);
+    CHECK(sim->reader != NULL);
     sim->driver = driver_new(&config, &err);
     if (sim->driver == NULL)
         sim_fail(sim, "the driver does not start: %s", err.text);
@@ -356,36 +218,13 @@ void sim_crash(struct sim *sim)
     sim_trace(sim, "crash");
     sim->store->is_dead = true; // nothing more is stored by this process
     driver_free(sim->driver);
-    bool survive = sim_chance(sim, 30); // the processes of tasks outlive the server
-    for (size_t i = sim->jobs.count; i > 0; i--) {
-        struct job *job = &sim->jobs.items[i - 1];
-        if (!survive || job->type == ORDER_EVALUATE || job->order == NULL)
-            job_drop(sim, i - 1);
-    }
+    store_reader_free(sim->reader);
+    sim_lose_jobs(sim, !sim_chance(sim, 30)); // else the processes of tasks outlive the server
     sim_store_revive(sim->store);
     start(sim);
 }
 
-static struct seen *seen_of(struct sim *sim, const char *id)
-{
-    struct seen *seen = seen_find(sim, id);
-    if (seen != NULL)
-        return seen;
-    seen = VEC_PUSH(&sim->seen);
-    copy_id(seen->id, id);
-    return seen;
-}
-
-static const struct deed *deed_of(const struct sim *sim, const char *run_id, uint32_t attempt)
-{
-    for (size_t i = 0; i < sim->done.count; i++) {
-        const struct deed *deed = &sim->done.items[i];
-        if (deed->attempt == attempt && strcmp(deed->run_id, run_id) == 0 &&
-            (deed->state == STATE_SUCCESS || deed->state == STATE_WARNING))
-            return deed;
-    }
-    return NULL;
-}
+/* ---- what must hold after every commit ---- */
 
 /* What is recorded as done was done. */
 static void check_work(struct sim *sim, const struct execution *execution)
@@ -393,52 +232,111 @@ static void check_work(struct sim *sim, const struct execution *execution)
     for (size_t i = 0; i < execution->runs.count; i++) {
         const struct task_run *run = execution->runs.items[i];
         const char *by = value_get_text(run->outputs, "doneBy", NULL);
-        if (by == NULL)
-            continue;
         uint32_t attempt = (uint32_t)value_get_int(run->outputs, "attempt", 0);
-        if (deed_of(sim, by, attempt) == NULL)
+        if (by != NULL && !sim_was_done(sim, by, attempt))
             sim_fail(sim, "%s has outputs of work that was not done", run->task_id);
     }
 }
 
-/* For looking into a failure: histories of everything. */
-static void keep_tree(struct sim *sim, const struct execution *execution)
+struct called {
+    struct sim *sim;
+    const struct execution_row *rows;
+    size_t count;
+};
+
+/* Replayed by a person: nobody waits for it, though it says who called. */
+static bool is_repetition(const struct called *called, const struct execution *child)
 {
-    struct buf *out = &sim->tree;
-    buf_printf(out, "execution %s: ", execution->id.text);
-    bed_write_history(&execution->state, out);
-    buf_putc(out, '\n');
-    for (size_t i = 0; i < execution->runs.count; i++) {
-        const struct task_run *run = execution->runs.items[i];
-        buf_printf(out, "%4u below %-4u %s %s[%s] x%zu: ", run->seq,
-                   run->parent == NULL ? 0 : run->parent->seq, run->id.text, run->task_id,
-                   run->value == NULL ? "" : run->value, run->attempts.count);
-        bed_write_history(&run->state, out);
-        buf_putc(out, '\n');
+    if (child->parent_id == NULL)
+        return false;
+    for (size_t i = 0; i < called->count; i++) {
+        if (str_eq(called->rows[i].id.text, child->parent_id))
+            return called->rows[i].state != STATE_RETRIED;
     }
+    return true;
 }
 
-static void check_row(struct sim *sim, const struct execution_row *row)
+/* Executions that the last attempt of a task run called; those replaced by a retry count not. */
+static size_t children_of(void *data, const struct task_run *run, enum state *found, size_t max)
+{
+    const struct called *called = data;
+    size_t count = 0;
+    usec_t since = run->attempts.items[run->attempts.count - 1].started_at;
+    for (size_t i = 0; i < called->count && count < max; i++) {
+        const struct execution_row *row = &called->rows[i];
+        struct error err = { 0 };
+        if (row->cause_id == NULL || row->created_at < since)
+            continue;
+        struct execution *child = execution_row_decode(row, NULL, &err);
+        bool is_mine =
+            child != NULL &&
+            str_eq(value_get_text(child->trigger_variables, "taskRunId", NULL), run->id.text);
+        is_mine = is_mine && !is_repetition(called, child);
+        if (is_mine && row->state != STATE_RETRIED)
+            found[count++] = row->state;
+        const struct seen *seen = sim_seen(called->sim, row->id.text);
+        bool is_doubtful = is_mine && (seen == NULL || seen->was_changed);
+        execution_free(child);
+        if (is_doubtful)
+            return 0; // it ended otherwise when its parent was told
+    }
+    return count;
+}
+
+static bool any_may_vanish(const struct sim *sim)
+{
+    for (size_t i = 0; i < sim->seen.count; i++) {
+        if (sim->seen.items[i].may_vanish)
+            return true;
+    }
+    return false;
+}
+
+/* TRACE=1: what is stored of an execution, in a line. */
+static void trace_states(const struct sim *sim, const struct execution *execution)
+{
+    struct buf line = { 0 };
+    for (size_t i = 0; sim->traces && i < execution->runs.count; i++)
+        buf_printf(&line, " %s:%s", execution->runs.items[i]->task_id,
+                   states[execution->runs.items[i]->state.current].name);
+    if (sim->traces && !execution->fully_ended)
+        sim_trace(sim, "    %s %s%s", execution->id.text, states[execution->state.current].name,
+                  buf_text(&line));
+    buf_free(&line);
+}
+
+static void check_row(struct sim *sim, const struct called *all, const struct execution_row *row)
 {
     struct error err = { 0 };
-    struct flow *flow = str_eq(row->flow_id, "child") ? sim->child : sim->flow;
+    struct flow *flow = sim_flow(sim, row->flow_id, row->revision);
     struct execution *execution = execution_row_decode(row, flow, &err);
     if (execution == NULL) {
         sim_fail(sim, "an execution cannot be read: %s", err.text);
         return;
     }
     struct seen *seen = seen_of(sim, row->id.text);
-    copy_id(seen->cause, row->cause_id);
-    const struct seen *cause = row->cause_id == NULL ? NULL : seen_find(sim, row->cause_id);
+    bool had_ended = seen->fully_ended;
+    sim_copy_id(seen->cause, row->cause_id);
+    const struct seen *cause = row->cause_id == NULL ? NULL : sim_seen(sim, row->cause_id);
     if (cause != NULL && cause->was_changed) { // its parent may restart it
         seen->was_changed = seen->is_lenient = true;
         seen->may_reopen = cause->reopened + cause->may_reopen;
     }
-    if (execution->parent_id != NULL)
-        seen->was_changed = true; // a replay: its past is that of another
+    // a replay from a task run has the past of another; a retry as a new execution has none
+    if (execution->parent_id != NULL && state_last_at(&execution->state, STATE_RESTARTED) != 0)
+        seen->was_changed = true;
+    trace_states(sim, execution);
     const char *wrong = check_progress(seen, row, execution, sim->scratch);
-    if (wrong == NULL && execution->fully_ended && !seen->was_changed && !seen->was_stopped)
-        wrong = check_result(execution, sim->scratch);
+    if (wrong == NULL && execution->fully_ended && !had_ended) {
+        struct judge judge = {
+            .arena = sim->scratch,
+            .execution = execution,
+            .children = any_may_vanish(sim) ? NULL : children_of,
+            .data = (void *)(uintptr_t)all,
+            .was_changed = seen->was_changed,
+        };
+        wrong = judge_ended(&judge);
+    }
     if (wrong != NULL) {
         sim_fail(sim, "%s: %s", row->flow_id, wrong);
         keep_tree(sim, execution);
@@ -447,13 +345,52 @@ static void check_row(struct sim *sim, const struct execution_row *row)
     execution_free(execution);
 }
 
-static void all_rows(struct sim *sim, struct execution_row **rows, size_t *count)
+/* 1.8: of a flow with a limit, so many are admitted and not over at most. */
+static void check_limit(struct sim *sim, const struct execution_row *rows, size_t count)
 {
-    struct error err = { 0 };
-    struct query query = { .sort = FIELD_CREATED, .limit = 100000 };
-    if (!sim->reader->ops->execution_search(sim->reader, sim->scratch, &query, true, rows, count,
-                                            NULL, &err))
-        sim_fail(sim, "executions cannot be read: %s", err.text);
+    int64_t admitted = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct execution_row *row = &rows[i];
+        bool waits = row->state == STATE_CREATED || row->state == STATE_QUEUED;
+        struct execution *execution = execution_row_decode(row, NULL, NULL);
+        if (execution == NULL)
+            continue;
+        bool counts = str_eq(row->flow_id, "flow") && execution->kind != KIND_LOOP &&
+                      row->live != LIVE_ENDED && !waits && !execution->fully_ended &&
+                      row->state != STATE_RESTARTED;
+        admitted += counts ? 1 : 0;
+        execution_free(execution);
+    }
+    if (sim->limit > 0 && !sim->limit_is_loose && admitted > sim->limit)
+        sim_fail(sim, "%lld executions are under way, %lld at most", (long long)admitted,
+                 (long long)sim->limit);
+}
+
+/* A trigger fires once for a date, and once for an execution that it watches. */
+static void check_fires(struct sim *sim, const struct execution_row *rows, size_t count)
+{
+    struct map fires = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        struct execution *execution = execution_row_decode(&rows[i], NULL, NULL);
+        if (execution == NULL)
+            continue;
+        const char *trigger = execution->trigger_id;
+        bool is_clock = str_eq(trigger, "clock");
+        const char *what =
+            value_get_text(execution->trigger_variables, is_clock ? "date" : "executionId", NULL);
+        bool is_first = execution->parent_id == NULL; // a replay has the trigger of its source
+        const struct seen *watched = is_clock || what == NULL ? NULL : sim_seen(sim, what);
+        if (watched != NULL && watched->was_changed)
+            what = NULL; // it may have ended more than once
+        if (what != NULL && is_first && (is_clock || str_eq(trigger, "news"))) {
+            char *key = arena_printf(sim->scratch, "%s %s", trigger, what);
+            bool is_backfill = value_get(execution->trigger_variables, "backfill") != NULL;
+            if (!is_backfill && map_put(&fires, key, key) != NULL)
+                sim_fail(sim, "trigger '%s' fired twice for %s", trigger, what);
+        }
+        execution_free(execution);
+    }
+    map_free(&fires);
 }
 
 static bool holds(const struct execution_row *rows, size_t count, const char *id)
@@ -465,47 +402,42 @@ static bool holds(const struct execution_row *rows, size_t count, const char *id
     return false;
 }
 
-/* Looks at the answers of requests that have come. */
-static void take_answers(struct sim *sim)
+static void check_presence(struct sim *sim, const struct execution_row *rows, size_t count)
 {
-    for (size_t i = 0; i < sim->wishes.count; i++) {
-        struct wish *wish = sim->wishes.items[i];
-        if (!wish->is_done || wish->is_seen)
-            continue;
-        wish->is_seen = true;
-        if (wish->request.type == REQUEST_CREATE && wish->request.ok)
-            copy_id(VEC_PUSH(&sim->acknowledged)->id, wish->execution_id);
-        struct seen *seen = wish->reopens ? seen_find(sim, wish->execution_id) : NULL;
-        bool is_stored_later = !wish->request.ok && wish->request.error.code == ERR_UNAVAILABLE;
-        if (seen != NULL && !is_stored_later)
-            seen->wishes--;
+    for (size_t i = 0; i < sim->seen.count; i++) {
+        struct seen *seen = &sim->seen.items[i];
+        bool is_there = holds(rows, count, seen->id);
+        seen->is_lenient = seen->is_lenient && seen->wishes > 0;
+        if (is_there && (seen->is_gone || seen->has_vanished))
+            sim_fail(sim, "execution %s was deleted and is stored", seen->id);
+        if (!is_there && !seen->may_vanish)
+            sim_fail(sim, "execution %s was stored and is gone", seen->id);
+        seen->has_vanished = !is_there;
+    }
+    for (size_t i = 0; i < sim->acknowledged.count; i++) {
+        const char *id = sim->acknowledged.items[i].id;
+        const struct seen *seen = sim_seen(sim, id);
+        if (!holds(rows, count, id) && (seen == NULL || !seen->may_vanish))
+            sim_fail(sim, "execution %s was acknowledged and is not stored", id);
     }
 }
 
-/* After every commit: everything that is stored. */
 static void check_all(struct sim *sim)
 {
-    take_answers(sim);
+    sim_take_answers(sim);
     if (sim->has_failed || sim->checked == sim->store->calls)
         return;
     sim->checked = sim->store->calls;
     arena_reset(sim->scratch);
+    struct called all = { .sim = sim };
     struct execution_row *rows = NULL;
-    size_t count = 0;
-    all_rows(sim, &rows, &count);
-    for (size_t i = 0; i < count && !sim->has_failed; i++)
-        check_row(sim, &rows[i]);
-    for (size_t i = 0; i < sim->seen.count; i++) {
-        struct seen *seen = &sim->seen.items[i];
-        seen->is_lenient = seen->is_lenient && seen->wishes > 0;
-        if (!holds(rows, count, sim->seen.items[i].id))
-            sim_fail(sim, "execution %s was stored and is gone", sim->seen.items[i].id);
-    }
-    for (size_t i = 0; i < sim->acknowledged.count; i++) {
-        if (!holds(rows, count, sim->acknowledged.items[i].id))
-            sim_fail(sim, "execution %s was acknowledged and is not stored",
-                     sim->acknowledged.items[i].id);
-    }
+    sim_rows(sim, &rows, &all.count);
+    all.rows = rows;
+    for (size_t i = 0; i < all.count && !sim->has_failed; i++)
+        check_row(sim, &all, &rows[i]);
+    check_presence(sim, rows, all.count);
+    check_limit(sim, rows, all.count);
+    check_fires(sim, rows, all.count);
 }
 
 void sim_settle(struct sim *sim)
@@ -516,6 +448,8 @@ void sim_settle(struct sim *sim)
         if (sim->store->is_dead)
             sim_crash(sim);
         check_all(sim);
+        if (sim->has_failed)
+            return;
         usec_t next = driver_next(sim->driver);
         if (!did && next > sim->now)
             return;
@@ -535,161 +469,13 @@ void sim_pass(struct sim *sim, usec_t at_most)
     sim_trace(sim, "time passes");
 }
 
-/* ---- people ---- */
-
-static void wish_done(struct driver_request *request)
-{
-    ((struct wish *)request->data)->is_done = true;
-}
-
-static struct wish *wish_new(struct sim *sim, enum request_type type)
-{
-    struct wish *wish = check_calloc(1, sizeof(*wish));
-    wish->arena = arena_new();
-    wish->request.type = type;
-    wish->request.arena = wish->arena;
-    wish->request.done = wish_done;
-    wish->request.data = wish;
-    wish->driver = sim->starts;
-    *VEC_PUSH(&sim->wishes) = wish;
-    return wish;
-}
-
-static void submit_wish(struct sim *sim, struct wish *wish)
-{
-    if (!driver_submit(sim->driver, &wish->request))
-        wish->is_done = true; // refused at the door
-}
-
-void sim_create(struct sim *sim)
-{
-    sim->doing = "create";
-    struct wish *wish = wish_new(sim, REQUEST_CREATE);
-    struct id id = id_derive("simulation", &sim->ids, sizeof(sim->ids));
-    sim->ids++;
-    sim_trace(sim, "create %s", id.text);
-    copy_id(wish->execution_id, id.text);
-    struct id *kept = ARENA_NEW(wish->arena, struct id);
-    *kept = id;
-    wish->request.create.id = kept;
-    wish->request.create.namespace = "company.team";
-    wish->request.create.flow_id = "flow";
-    submit_wish(sim, wish);
-}
-
-static void operate(struct sim *sim, struct seen *seen, struct operate_request operate)
-{
-    struct wish *wish = wish_new(sim, REQUEST_OPERATE);
-    copy_id(wish->execution_id, seen->id);
-    sim_trace(sim, "operation %d %d on %s", (int)operate.operation, (int)operate.event.type,
-              seen->id);
-    wish->reopens = operate.operation == OPERATE_RESTART ||
-                    (operate.operation == OPERATE_EVENT && operate.event.type == EVENT_CHANGE_RUN);
-    wish->request.operate = operate;
-    wish->request.operate.execution_id = arena_strdup(wish->arena, seen->id);
-    wish->request.operate.event.run_id = arena_strdup(wish->arena, operate.event.run_id);
-    wish->request.operate.run_id = arena_strdup(wish->arena, operate.run_id);
-    submit_wish(sim, wish);
-}
-
-/* From here on the execution may leave its end, once. */
-static void reopen(struct seen *seen)
-{
-    seen->wishes++;
-    seen->is_lenient = true;
-    seen->was_changed = true;
-    seen->reopened++;
-}
-
-/* Some task run of an execution, by what is stored; NULL none. */
-static const char *any_run(struct sim *sim, const struct seen *seen)
-{
-    struct execution_row row;
-    struct error err = { 0 };
-    const char *id = NULL;
-    if (!sim->reader->ops->execution_get(sim->reader, sim->scratch, seen->id, &row, &err))
-        return NULL;
-    struct execution *execution = execution_row_decode(&row, NULL, &err);
-    if (execution != NULL && execution->runs.count > 0)
-        id = arena_strdup(sim->scratch,
-                          execution->runs.items[pick(sim, execution->runs.count)]->id.text);
-    execution_free(execution);
-    return id;
-}
-
-void sim_operate(struct sim *sim)
-{
-    if (sim->seen.count == 0)
-        return;
-    sim->doing = "operation";
-    struct seen *seen = &sim->seen.items[pick(sim, sim->seen.count)];
-    switch (pick(sim, 9)) {
-    case 0:
-        if (!sim_chance(sim, 40))
-            return;
-        seen->was_stopped = true;
-        for (size_t i = 0; i < sim->seen.count; i++) // children are killed too
-            sim->seen.items[i].was_stopped = true;
-        operate(sim, seen,
-                (struct operate_request){ .operation = OPERATE_KILL,
-                                          .is_cascade = sim_chance(sim, 70) });
-        return;
-    case 1:
-        operate(sim, seen, (struct operate_request){ .event = { .type = EVENT_PAUSE } });
-        return;
-    case 2:
-    case 3:
-        operate(sim, seen, (struct operate_request){ .event = { .type = EVENT_RESUME } });
-        return;
-    case 4:
-    case 5:
-        reopen(seen);
-        operate(sim, seen, (struct operate_request){ .operation = OPERATE_RESTART });
-        return;
-    case 6: {
-        static const enum state to[] = { STATE_SUCCESS, STATE_FAILED, STATE_WARNING };
-        struct event event = { .type = EVENT_CHANGE_RUN, .run_id = any_run(sim, seen) };
-        event.state = to[pick(sim, COUNT_OF(to))];
-        if (event.run_id == NULL)
-            return;
-        reopen(seen);
-        operate(sim, seen, (struct operate_request){ .event = event });
-        return;
-    }
-    case 7: {
-        if (sim->seen.count > 12)
-            return;
-        const char *run_id = sim_chance(sim, 50) ? NULL : any_run(sim, seen);
-        operate(sim, seen,
-                (struct operate_request){ .operation = OPERATE_REPLAY, .run_id = run_id });
-        return;
-    }
-    default:
-        operate(sim, seen, (struct operate_request){ .operation = OPERATE_FORCE_RUN });
-        return;
-    }
-}
-
 /* ---- the end ---- */
-
-/* People resume what waits for them. Returns whether anything is open. */
-static bool nudge(struct sim *sim)
-{
-    bool is_open = false;
-    for (size_t i = 0; i < sim->seen.count; i++) {
-        struct seen *seen = &sim->seen.items[i];
-        is_open = is_open || !seen->fully_ended;
-        if (seen->state == STATE_PAUSED)
-            operate(sim, seen, (struct operate_request){ .event = { .type = EVENT_RESUME } });
-    }
-    return is_open;
-}
 
 static void name_the_stuck(struct sim *sim)
 {
     struct execution_row *rows = NULL;
     size_t count = 0;
-    all_rows(sim, &rows, &count);
+    sim_rows(sim, &rows, &count);
     for (size_t i = 0; i < count; i++) {
         struct execution *execution = execution_row_decode(&rows[i], NULL, NULL);
         if (execution == NULL)
@@ -704,27 +490,13 @@ static void name_the_stuck(struct sim *sim)
     }
     for (size_t i = 0; i < sim->seen.count; i++) {
         const struct seen *seen = &sim->seen.items[i];
-        if (!seen->fully_ended)
+        if (!seen->fully_ended && !seen->has_vanished)
             sim_fail(sim, "execution %s is stuck in %s", seen->id, states[seen->state].name);
     }
 }
 
-static bool steps_any(struct sim *sim)
+static void calm_down(struct sim *sim)
 {
-    for (size_t i = 0; i < sim->jobs.count; i++) {
-        if (!sim->jobs.items[i].is_silent) {
-            step_job(sim, i);
-            return true;
-        }
-    }
-    return false;
-}
-
-void sim_calm(struct sim *sim)
-{
-    sim->is_calm = true;
-    if (!sim->keeps_faults)
-        sim->store->faults = (struct store_faults){ 0 };
     usec_t end = sim->now + CALM_TIME;
     unsigned steps = 0;
     usec_t nudged = 0;
@@ -736,11 +508,11 @@ void sim_calm(struct sim *sim)
             name_the_stuck(sim);
             return;
         }
-        if (steps_any(sim))
+        if (sim_work_first(sim))
             continue;
         if (sim->now >= nudged + 60 * USEC_SEC) {
             nudged = sim->now;
-            if (!nudge(sim))
+            if (!sim_nudge(sim))
                 return;
             continue;
         }
@@ -748,37 +520,54 @@ void sim_calm(struct sim *sim)
     }
 }
 
+/* Nothing is under way, so that one more finds room: no slot was leaked. */
+static void probe(struct sim *sim)
+{
+    struct wish *wish = sim_save(sim, "flow",
+                                 "concurrency: {limit: 1, behavior: CANCEL}\n"
+                                 "tasks:\n"
+                                 "  - {id: t, type: Log, message: x}\n");
+    sim_settle(sim);
+    if (sim->has_failed || !wish->request.ok)
+        return;
+    size_t before = sim->acknowledged.count;
+    while (!sim->has_failed && sim->acknowledged.count == before) {
+        sim_create_plain(sim);
+        sim_settle(sim);
+    }
+    const struct seen *seen =
+        sim->has_failed ? NULL : sim_seen(sim, sim->acknowledged.items[before].id);
+    if (seen != NULL && seen->state != STATE_SUCCESS)
+        sim_fail(sim, "nothing is under way, and execution %s is %s: a slot was leaked", seen->id,
+                 states[seen->state].name);
+    if (!sim->has_failed)
+        calm_down(sim); // what watches it
+}
+
+void sim_calm(struct sim *sim)
+{
+    sim->is_calm = true;
+    if (!sim->keeps_faults)
+        sim->store->faults = (struct store_faults){ 0 };
+    sim_settle(sim);
+    if (sim->has_failed)
+        return;
+    sim_stop_clock(sim);
+    calm_down(sim);
+    if (!sim->has_failed && !sim->keeps_faults)
+        probe(sim);
+}
+
 /* ---- life ---- */
 
-static struct flow *deploy(struct sim *sim, const struct buf *source)
+static void deploy(struct sim *sim, const char *id, const char *source)
 {
-    struct diag_list findings = diag_list_new(sim->arena, "flow");
-    struct buf text = { 0 };
-    buf_puts(&text, "namespace: company.team\n");
-    bed_write_types(&text, buf_text(source));
-    struct flow *flow = flow_parse(bed_plugins(), buf_text(&text), text.length, NULL, &findings);
-    if (flow == NULL) {
-        struct buf shown = { 0 };
-        for (size_t i = 0; i < findings.all.count; i++)
-            diag_render(&shown, &findings.all.items[i], buf_text(&text), false);
-        sim_fail(sim, "the flow is not valid:\n%s", buf_text(&shown));
-        buf_free(&shown);
-        buf_free(&text);
-        return NULL;
-    }
-    struct wish *wish = wish_new(sim, REQUEST_CHANGE);
-    struct flow_change *change = ARENA_NEW(wish->arena, struct flow_change);
-    flow_change_fill(wish->arena, flow, "UTC", change);
-    change->source = arena_strdup(wish->arena, buf_text(&text));
-    wish->request.change.flows = change;
-    wish->request.change.flows_count = 1;
-    buf_free(&text);
-    submit_wish(sim, wish);
+    if (sim->has_failed)
+        return;
+    struct wish *wish = sim_save(sim, id, source);
     sim_settle(sim);
     if (!sim->has_failed && !wish->request.ok)
         sim_fail(sim, "the flow was refused: %s", wish->request.error.text);
-    flow->revision = 1;
-    return flow;
 }
 
 static const struct value *decrypt(void *data, struct arena *arena, const struct value *stored)
@@ -788,17 +577,42 @@ static const struct value *decrypt(void *data, struct arena *arena, const struct
     return stored;
 }
 
-void sim_open(struct sim *sim, uint64_t seed, enum plant plant, struct store_faults faults)
+static void open_store(struct sim *sim, bool in_database)
+{
+    const char *path = NULL;
+    if (in_database) {
+        const char *above = getenv("TMPDIR");
+        (void)snprintf(sim->folder, sizeof(sim->folder), "%s/weir-sim-XXXXXX",
+                       above == NULL ? "/tmp" : above);
+        CHECK(mkdtemp(sim->folder) != NULL);
+        (void)snprintf(sim->path, sizeof(sim->path), "%s/weir.db", sim->folder);
+        path = sim->path;
+    }
+    sim->store = sim_store_new(sim->seed ^ 0x5bd1e995U, path);
+}
+
+static void remove_store(const struct sim *sim)
+{
+    static const char *const endings[] = { "", "-wal", "-shm", ".lock" };
+    for (size_t i = 0; sim->folder[0] != '\0' && i < COUNT_OF(endings); i++) {
+        char path[128];
+        (void)snprintf(path, sizeof(path), "%s%s", sim->path, endings[i]);
+        (void)unlink(path);
+    }
+    if (sim->folder[0] != '\0')
+        (void)rmdir(sim->folder);
+}
+
+void sim_open(struct sim *sim, uint64_t seed, const struct life *life)
 {
     struct error err = { 0 };
     struct rng mix = { .state = seed };
     *sim = (struct sim){
         .seed = seed,
         .rng = { .state = rng_next(&mix) }, // streams of neighbours must not overlap
-        .plant = plant,
+        .plant = life->plant,
         .arena = arena_new(),
         .scratch = arena_new(),
-        .store = sim_store_new(seed ^ 0x5bd1e995U),
         .now = SIM_START,
         .traces = str_eq(getenv("TRACE"), "1"),
         .doing = "start",
@@ -812,24 +626,44 @@ void sim_open(struct sim *sim, uint64_t seed, enum plant plant, struct store_fau
         .work_root = "/work-root",
         .decrypt = decrypt,
     };
+    open_store(sim, life->in_database);
     sim->logs = logstore_new(&(struct logstore_options){ 0 }, &err);
-    sim->reader = store_reader_open(&sim->store->store, &err);
     start(sim);
-    struct buf child = { 0 };
-    flows_write(&sim->rng, &sim->text);
-    flows_write_child(&sim->rng, &child);
-    sim->child = deploy(sim, &child);
-    sim->flow = sim->has_failed ? NULL : deploy(sim, &sim->text);
-    buf_free(&child);
+    const struct grammar grammar = { .namespace = NAMESPACE, .has_slow = true };
+    struct buf source = { 0 };
+    generate_child(&sim->rng, &grammar, &source);
+    deploy(sim, "child", buf_text(&source));
+    buf_clear(&source);
+    generate_flow(&sim->rng, &grammar, &source);
+    deploy(sim, "flow", buf_text(&source));
+    deploy(sim, "watcher", watcher);
+    buf_free(&source);
     static const enum store_plant plants[PLANT_COUNT] = {
         [PLANT_STORE_LIES] = STORE_LIES,
         [PLANT_STORE_LOSES_RUNS] = STORE_LOSES_RUNS,
         [PLANT_STORE_FLIPS] = STORE_FLIPS,
         [PLANT_STORE_SLEEPS] = STORE_SLEEPS,
     };
-    sim->store->plant = plants[plant];
-    sim->store->faults = faults; // counted from here on
+    sim->store->plant = plants[life->plant];
+    sim->store->faults = life->faults; // counted from here on
     sim->store->calls = sim->checked = 0;
+}
+
+uint64_t sim_digest(struct sim *sim)
+{
+    struct execution_row *rows = NULL;
+    size_t count = 0;
+    arena_reset(sim->scratch);
+    sim_rows(sim, &rows, &count);
+    buf_clear(&sim->tree);
+    for (size_t i = 0; i < count; i++) {
+        struct execution *execution = execution_row_decode(&rows[i], NULL, NULL);
+        if (execution != NULL)
+            keep_tree(sim, execution);
+        execution_free(execution);
+    }
+    uint64_t digest = map_hash(buf_text(&sim->tree), sim->tree.length);
+    return digest;
 }
 
 void sim_close(struct sim *sim)
@@ -837,24 +671,25 @@ void sim_close(struct sim *sim)
     sim->store->is_dead = true;
     driver_free(sim->driver);
     store_reader_free(sim->reader);
-    while (sim->jobs.count > 0)
-        job_drop(sim, 0);
+    sim_lose_jobs(sim, true);
     for (size_t i = 0; i < sim->wishes.count; i++) {
         arena_free(sim->wishes.items[i]->arena);
         free(sim->wishes.items[i]);
     }
     for (size_t i = 0; i < sim->seen.count; i++)
         VEC_FREE(&sim->seen.items[i].runs);
+    for (size_t i = 0; i < sim->revisions.count; i++)
+        flow_unref(sim->revisions.items[i].flow);
     VEC_FREE(&sim->jobs);
-    VEC_FREE(&sim->begun);
     VEC_FREE(&sim->done);
     VEC_FREE(&sim->answered);
+    VEC_FREE(&sim->begun);
     VEC_FREE(&sim->wishes);
     VEC_FREE(&sim->seen);
+    VEC_FREE(&sim->revisions);
     VEC_FREE(&sim->acknowledged);
-    flow_unref(sim->flow);
-    flow_unref(sim->child);
     sim_store_free(sim->store);
+    remove_store(sim);
     logstore_free(sim->logs);
     buf_free(&sim->text);
     buf_free(&sim->tree);
