@@ -149,16 +149,11 @@ $(BUILD)/sim_driver_bugs: $(SIM_DRIVER_ALL) $(BUILD)/tests/sim/bugs.o \
 	  $(PKG_LIBS)
 
 sim-bugs: $(BUILD)/sim_bugs $(BUILD)/sim_driver_bugs ## Planted bugs, each of which is to be found
-	$(Q)BUG=0 $(BUILD)/sim_bugs 1 200 >/dev/null && BUG=0 $(BUILD)/sim_driver_bugs 1 20 >/dev/null
-	$(Q)for bug in $(SIM_BUGS); do \
-	  if BUG=$$bug $(BUILD)/sim_bugs 1 4000 >/dev/null 2>$(BUILD)/bug.txt; then \
-	    echo "bug $$bug was not found"; exit 1; \
-	  else echo "bug $$bug: $$(head -1 $(BUILD)/bug.txt)"; fi; done; \
-	  for bug in $(SIM_DRIVER_BUGS); do \
-	  if BUG=$$bug $(BUILD)/sim_driver_bugs first 200 >/dev/null 2>$(BUILD)/bug.txt; then \
-	    echo "bug $$bug was not found with the driver"; exit 1; \
-	  else echo "bug $$bug: $$(head -1 $(BUILD)/bug.txt)"; fi; done; \
-	  echo "$(words $(SIM_BUGS) $(SIM_DRIVER_BUGS)) passed, 0 failed"
+	$(Q)BUG=0 $(BUILD)/sim_bugs 1 200 >/dev/null
+	$(Q)BUG=0 $(BUILD)/sim_driver_bugs 1 20 >/dev/null
+	$(Q)echo $(SIM_BUGS) | xargs -n 1 -P 2 tests/sim/find_bug.sh $(BUILD)/sim_bugs "1 4000"
+	$(Q)echo $(SIM_DRIVER_BUGS) | xargs -n 1 -P 2 tests/sim/find_bug.sh $(BUILD)/sim_driver_bugs "first 200"
+	$(Q)echo "$(words $(SIM_BUGS) $(SIM_DRIVER_BUGS)) passed, 0 failed"
 .PHONY: sim-bugs
 
 sim: $(BUILD)/sim ## Simulation of the engine (SEED=0 RUNS=1000 TRACE=1)
@@ -225,12 +220,16 @@ sim-plants: $(BUILD)/sim_driver
 sim-sweep: $(BUILD)/sim_driver ## Each commit of a flow's life fails once in every way (FLOWS=40)
 	$(Q)$(BUILD)/sim_driver sweep $(or $(FLOWS),40)
 
+sim-stores: $(BUILD)/sim_driver ## The same lives in SQLite and in memory (RUNS=40)
+	$(Q)$(BUILD)/sim_driver stores $(or $(RUNS),40)
+
 sim-short: $(BUILD)/sim $(BUILD)/sim_driver sim-bugs ## Both, short, with their planted bugs
-	$(Q)$(BUILD)/sim 1 12000
+	$(Q)$(BUILD)/sim 1 2500
 	$(Q)$(BUILD)/sim_driver plants
-	$(Q)$(BUILD)/sim_driver sweep 20
-	$(Q)$(BUILD)/sim_driver 1 2000
-.PHONY: sim-driver sim-plants sim-sweep sim-short
+	$(Q)$(BUILD)/sim_driver sweep 15
+	$(Q)$(BUILD)/sim_driver stores 20
+	$(Q)$(BUILD)/sim_driver 1 300
+.PHONY: sim-driver sim-plants sim-sweep sim-stores sim-short
 -include $(SIM_DRIVER_ALL:.o=.d)
 
 $(BUILD)/bench/engine: bench/engine.c $(BUILD)/tests/support/engine_bed.o $(BUILD)/libweir.a
