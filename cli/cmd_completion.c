@@ -101,7 +101,7 @@ static void offer_from_server(struct command_line *line,
     struct error err = { 0 };
     const char *path = kind == COMPLETE_FLOW
                            ? "flows/search?size=200"
-                           : "executions/search?size=100&sort=state.startDate:desc";
+                           : "executions/search?taskRuns=false&size=100&sort=state.startDate:desc";
     const struct value *answer = client_get(&client, line->arena, path, &err);
     const struct value *results = value_get(answer, "results");
     for (size_t i = 0; i < value_count(results); i++) {

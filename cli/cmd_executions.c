@@ -89,7 +89,9 @@ static int run(struct command_line *line)
     struct error err = { 0 };
     const struct value *found =
         client_get(&client, line->arena,
-                   arena_printf(line->arena, "executions/search?%s", query_of(line)), &err);
+                   arena_printf(line->arena, "executions/search?taskRuns=%s&%s",
+                                output_is_json() ? "true" : "false", query_of(line)),
+                   &err);
     if (found == NULL)
         return command_fail(line, &err);
     if (output_is_json()) {

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "core/value.h"
 #include "runtime/api/call.h"
@@ -36,27 +37,6 @@ void reply_execution(struct call *call,
         return;
     }
     reply_buf(call, status, "application/json", &body, NULL);
-}
-
-void reply_executions(struct call *call,
-                      const struct execution_row *rows,
-                      size_t count,
-                      int64_t total)
-{
-    struct buf body = { 0 };
-    buf_puts(&body, "{\"results\":[");
-    for (size_t i = 0; i < count; i++) {
-        struct error err = { 0 };
-        if (i > 0)
-            buf_putc(&body, ',');
-        if (!shape_execution(&body, call->arena, &call->api->config, &rows[i], NULL, &err)) {
-            buf_free(&body);
-            reply_failure(call, &err);
-            return;
-        }
-    }
-    buf_printf(&body, "],\"total\":%lld}", (long long)total);
-    reply_buf(call, 200, "application/json", &body, NULL);
 }
 
 /* ---- create ---- */
@@ -208,24 +188,78 @@ static void get_execution(struct call *call)
         reply_execution(call, 200, &row, NULL);
 }
 
+/* Executions read at a time, with their runs: what is in memory besides the answer. */
+#define SEARCH_PIECE 50U
+
+/* Of the answer; a page of ordinary executions is far below. */
+#define SEARCH_BYTES_MAX (256U * 1024U * 1024U)
+
+/* Appends executions found from the offset on; *count tells how many. */
+static bool write_piece(struct call *call,
+                        struct buf *out,
+                        const struct query *query,
+                        bool with_runs,
+                        size_t *count,
+                        int64_t *total,
+                        struct error *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    struct store_reader *reader = call->reader;
+    struct execution_row *rows = NULL;
+    if (!reader->ops->execution_search(reader, arena, query, with_runs, &rows, count, total, err))
+        return false;
+    for (size_t i = 0; i < *count; i++) {
+        struct arena_mark mark = arena_mark(arena);
+        if (out->bytes[out->length - 1] != '[')
+            buf_putc(out, ',');
+        if (!shape_execution(out, arena, &call->api->config, &rows[i], NULL, err))
+            return false;
+        arena_rewind(arena, mark);
+    }
+    return true;
+}
+
 static void search(struct call *call, const struct query *query)
 {
     struct store_reader *reader = call_reader(call);
     if (reader == NULL)
         return;
-    struct execution_row *rows = NULL;
-    size_t count = 0;
-    int64_t total = 0;
+    bool with_runs = call_query_bool(call, "taskRuns", true);
     struct error err = { 0 };
-    if (!reader->ops->execution_search(reader, call->arena, query, true, &rows, &count, &total,
-                                       &err)) {
+    if (!reader->ops->begin(reader, &err)) { // all pieces are of one state
+        reply_failure(call, &err);
+        return;
+    }
+    struct buf body = { 0 };
+    buf_puts(&body, "{\"results\":[");
+    int64_t total = 0;
+    bool ok = true;
+    bool is_last = false;
+    for (size_t done = 0; ok && !is_last;) {
+        struct query piece = *query;
+        size_t left = query->limit - done;
+        piece.offset = query->offset + done;
+        piece.limit = left < SEARCH_PIECE ? left : SEARCH_PIECE;
+        size_t count = 0;
+        ok = write_piece(call, &body, &piece, with_runs, &count, done == 0 ? &total : NULL, &err);
+        done += count;
+        is_last = count < SEARCH_PIECE || done >= query->limit;
+        if (ok && body.length > SEARCH_BYTES_MAX)
+            ok = error_set(&err, ERR_LIMIT,
+                           "the page is longer than %u MiB; ask for fewer, or with taskRuns=false",
+                           SEARCH_BYTES_MAX >> 20);
+    }
+    reader->ops->end(reader);
+    if (!ok) {
+        buf_free(&body);
         if (err.code == ERR_LIMIT)
             reply_error(call, 422, "Illegal argument", "%s", err.text);
         else
             reply_failure(call, &err);
         return;
     }
-    reply_executions(call, rows, count, total);
+    buf_printf(&body, "],\"total\":%lld}", (long long)total);
+    reply_buf(call, 200, "application/json", &body, NULL);
 }
 
 static void get_search(struct call *call)
@@ -567,6 +601,7 @@ static const struct route_query graph_query[] = {
 
 static const struct route_query search_query[] = {
     { "dateFilter", "string", "START_DATE or END_DATE: what date bounds apply to.", false },
+    { "taskRuns", "boolean", "With task runs; true by default.", false },
     { 0 },
 };
 

@@ -54,6 +54,29 @@ static bool is_number(const char *text)
     return *at >= '0' && *at <= '9';
 }
 
+/*
+ * Text between double quotes in which nothing is escaped but double quotes, as one client sends
+ * it: it may hold line ends and backslashes that JSON does not allow. NULL: it is none of that.
+ */
+static const char *loosely_quoted(struct arena *arena, const char *text)
+{
+    size_t length = strlen(text);
+    if (length < 2 || text[0] != '"' || text[length - 1] != '"')
+        return NULL;
+    struct buf out = { 0 };
+    bool ok = true;
+    for (size_t i = 1; i < length - 1 && ok; i++) {
+        if (text[i] == '\\' && text[i + 1] == '"' && i + 1 < length - 1)
+            i++;
+        else
+            ok = text[i] != '"';
+        buf_putc(&out, text[i]);
+    }
+    const char *inner = ok ? buf_dup(&out, arena) : NULL;
+    buf_free(&out);
+    return inner;
+}
+
 struct kv_value kv_value_of(struct arena *arena, const char *body, size_t length)
 {
     const char *text = str_trim(arena, arena_strndup(arena, body, length));
@@ -72,6 +95,9 @@ struct kv_value kv_value_of(struct arena *arena, const char *body, size_t length
         if (is_number(text))
             return typed("NUMBER", text);
     }
+    const char *quoted = json == NULL ? loosely_quoted(arena, text) : NULL;
+    if (quoted != NULL)
+        return typed("STRING", json_string(arena, quoted, strlen(quoted)));
     struct time_text parts;
     if (time_text_parse(text, strlen(text), &parts, NULL) && parts.has_date) {
         if (!parts.has_time)

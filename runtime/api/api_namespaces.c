@@ -52,20 +52,14 @@ bool flow_namespaces(struct call *call, const char *text, const char ***names, s
     return true;
 }
 
-/* Namespaces that hold anything, with their parents unless `existing`, sorted. */
+/* Namespaces of flows, with their parents unless `existing`, sorted. */
 static bool all_namespaces(
     struct call *call, const char *text, bool existing, const char ***out, size_t *count)
 {
-    struct store_reader *reader = call_reader(call);
-    if (reader == NULL)
-        return false;
     const char **held = NULL;
     size_t held_count = 0;
-    struct error err = { 0 };
-    if (!reader->ops->namespaces(reader, call->arena, NULL, &held, &held_count, &err)) {
-        reply_failure(call, &err);
+    if (!flow_namespaces(call, NULL, &held, &held_count))
         return false;
-    }
     struct map seen = { 0 };
     VEC(const char *) names = { 0 };
     for (size_t i = 0; i <= held_count; i++) {

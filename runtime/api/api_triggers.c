@@ -208,6 +208,11 @@ static void delete_trigger(struct call *call)
 /* The trigger of a flow, so that what is wrong can be named; on failure replies, returns false. */
 static bool check_defined(struct call *call, struct trigger_name name)
 {
+    if (str_empty(name.namespace) || str_empty(name.flow_id) || str_empty(name.trigger_id)) {
+        reply_error(call, 422, "Invalid json mapping",
+                    "namespace, flowId and triggerId must be given");
+        return false;
+    }
     struct store_reader *reader = call_reader(call);
     struct flow_row row;
     struct error err = { 0 };
@@ -279,6 +284,9 @@ static void put_trigger(struct call *call)
             return;
     } else if (value_is_null(disabled)) {
         reply_error(call, 400, "Bad Request", "either disabled or backfill must be given");
+        return;
+    } else if (disabled->kind != VALUE_BOOL) {
+        reply_error(call, 422, "Invalid json mapping", "disabled must be a boolean");
         return;
     }
     request.disabled = value_get_bool(body, "disabled", false);

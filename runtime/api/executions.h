@@ -12,11 +12,6 @@ void reply_execution(struct call *call,
                      int status,
                      const struct execution_row *row,
                      const char *url);
-/* A page; rows with their runs. */
-void reply_executions(struct call *call,
-                      const struct execution_row *rows,
-                      size_t count,
-                      int64_t total);
 
 /* "a,b.value" to a list of {id, value}; NULL when empty. */
 const struct value *parse_breakpoints(struct arena *arena, const char *text);

@@ -365,8 +365,16 @@ static bool add_text_filter(struct builder *b,
                           arena_printf(b->arena, "filter on %s: %s", row->name, err.text));
     }
     if (row->field == FIELD_KIND || row->field == FIELD_TRIGGER_STATE) {
-        for (size_t i = 0; i < count; i++)
-            values[i] = upper(b->arena, values[i]);
+        for (size_t i = 0; i < count; i++) {
+            const char *word = upper(b->arena, values[i]);
+            bool is_known =
+                row->field == FIELD_KIND
+                    ? str_eq(word, "NORMAL") || str_eq(word, "TEST") || str_eq(word, "PLAYGROUND")
+                    : str_eq(word, "ENABLED") || str_eq(word, "DISABLED");
+            if (!is_known)
+                return cannot_convert(b, row->name, values[i]);
+            values[i] = word;
+        }
     }
     return add_texts(b, row->field, match, NULL, values, count);
 }

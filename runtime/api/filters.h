@@ -48,7 +48,7 @@ struct page {
 struct search {
     struct page page;
     struct query query; /* offset and limit set from the page */
-    bool existing_only; /* namespaces: only those that hold something */
+    bool existing_only; /* namespaces: only those that hold flows */
     const char *text;   /* value of `q`, NULL none */
     bool is_paged;      /* page or size was given */
 };

@@ -470,6 +470,18 @@ def test_bulk_calls_do_all_or_nothing(weir):
     assert weir.api("POST", "executions/restart/by-ids", json=[]).json()["count"] == 0
 
 
+def test_pages_are_whole_however_many_rows_they_have(weir):
+    weir.create_flow(GREET.replace("id: greet", "id: many"))
+    made = [weir.execute(NAMESPACE, "many", {"name": str(i)}, wait=True)["id"] for i in range(120)]
+    found = weir.get("executions/search", params={"flowId": "many", "size": 110, "sort": "state.startDate:asc"})
+    assert [e["id"] for e in found["results"]] == made[:110] and found["total"] == 120
+    assert all(len(e["taskRunList"]) == 2 for e in found["results"])
+    rest = weir.get("executions/search", params={"flowId": "many", "size": 110, "page": 2,
+                                                 "sort": "state.startDate:asc", "taskRuns": "false"})
+    assert [e["id"] for e in rest["results"]] == made[110:] and rest["total"] == 120
+    assert not any("taskRunList" in e for e in rest["results"])
+
+
 def test_executions_are_found_by_what_they_are(weir):
     made = weir.execute(NAMESPACE, "greet", {"name": "find"}, wait=True, labels="find:me,too")
     assert weir.get("executions/search", params={"labels": "find:me,too"})["results"][0]["id"] == made["id"]

@@ -156,6 +156,19 @@ def test_entries_are_typed_by_their_text(weir):
     assert found["revision"] == 7
 
 
+@pytest.mark.parametrize("body, value", [
+    ('"two\nlines"', "two\nlines"),
+    ('"say \\"hi\\"\nthere"', 'say "hi"\nthere'),
+    ('"C:\\data"', "C:\\data"),
+    ('"a"b"', '"a"b"'),
+])
+def test_loosely_quoted_texts_are_read_as_meant(weir, body, value):
+    path = f"namespaces/{NAMESPACE}/kv/quoted"
+    assert weir.api("PUT", path, data=body.encode()).status_code == 200
+    stored = weir.get(path)
+    assert (stored["type"], stored["value"]) == ("STRING", value)
+
+
 def test_entries_expire_and_are_deleted(weir):
     base = f"namespaces/{NAMESPACE}/kv"
     assert weir.api("PUT", f"{base}/short", data="x", headers={"ttl": "PT0.05S", "description": "brief"}).status_code == 200
@@ -182,6 +195,8 @@ def test_entries_expire_and_are_deleted(weir):
 # ---- namespaces ----
 
 def test_namespaces_exist_through_their_flows(weir):
+    assert weir.api("PUT", "namespaces/only.keys/kv/k", data="1").status_code == 200
+    assert weir.get("namespaces/search", params={"q": "only"})["total"] == 0
     found = weir.get("namespaces/search", params={"size": 100})
     ids = [n["id"] for n in found["results"]]
     assert {"company", "company.team", "system"} <= set(ids) and ids == sorted(ids)
@@ -202,6 +217,15 @@ def trigger(name):
 def state_of(weir, name):
     found = weir.get(f"triggers/{NAMESPACE}/scheduled")["results"]
     return next(t for t in found if t["triggerId"] == name)
+
+
+def test_a_trigger_to_change_is_named_and_switched_by_a_boolean(weir):
+    assert weir.api("PUT", "triggers", json={"disabled": True}).status_code == 422
+    assert weir.api("PUT", "triggers", json=[]).status_code == 422
+    answer = weir.api("PUT", "triggers", json={**trigger("daily"), "disabled": "yes"})
+    assert answer.status_code == 422 and "boolean" in answer.json()["message"]
+    unknown = weir.api("GET", "triggers/search", params={"filters[triggerState][EQUALS]": "ASLEEP"})
+    assert unknown.status_code == 422
 
 
 def test_triggers_are_switched_and_listed(weir):
