@@ -727,8 +727,13 @@ bool search_parse(struct arena *arena,
     if (!parse_page(&b, fields))
         return false;
     const char *date = http_fields_find(fields, "dateFilter");
-    if (resource == RESOURCE_EXECUTION && str_eq(date, "END_DATE"))
-        b.date = FIELD_END;
+    if (resource == RESOURCE_EXECUTION && !str_empty(date)) {
+        const char *word = upper(arena, date);
+        if (str_eq(word, "END_DATE"))
+            b.date = FIELD_END;
+        else if (!str_eq(word, "START_DATE") && !str_eq(word, "START_OR_END_DATE"))
+            return cannot_convert(&b, "dateFilter", date);
+    }
 
     bool has_filters = false;
     for (size_t i = 0; i < fields->count; i++) {

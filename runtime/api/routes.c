@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/str.h"
 #include "core/value.h"
 #include "runtime/api/call.h"
@@ -113,18 +114,61 @@ static const struct value *body_of(struct arena *arena, const char *type)
     return value_build_map(&map);
 }
 
+static const struct value *reference_to(struct arena *arena, const char *what)
+{
+    struct value_builder map = value_build(arena);
+    value_put_text(&map, "$ref", what);
+    return value_build_map(&map);
+}
+
 static const struct value *responses_of(struct arena *arena, const struct route *route)
 {
     struct value_builder answer = value_build(arena);
-    value_put_text(&answer, "description", route->shape != NULL ? route->shape : "See the text.");
+    value_put_text(&answer, "description", route->shape != NULL ? route->shape : "Done.");
     struct value_builder map = value_build(arena);
-    value_put(&map, "default", value_build_map(&answer));
+    value_put(&map, "2XX", value_build_map(&answer));
+    value_put(&map, "default", reference_to(arena, "#/components/responses/Error"));
     return value_build_map(&map);
+}
+
+/* "get_flows_namespace_id" of GET flows/{namespace}/{id}. */
+static const char *operation_id(struct arena *arena, const struct route *route)
+{
+    const char *path = route->path;
+    path += str_starts(path, "/api/v1/") ? strlen("/api/v1/") : 0;
+    struct buf out = { 0 };
+    for (const char *at = route->method; *at != '\0'; at++)
+        buf_putc(&out, (char)(*at - 'A' + 'a'));
+    bool is_apart = true; // what follows begins a word
+    for (; *path != '\0'; path++) {
+        bool is_word = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z');
+        if (is_word && is_apart)
+            buf_putc(&out, '_');
+        if (is_word)
+            buf_putc(&out, *path);
+        is_apart = !is_word;
+    }
+    const char *id = buf_dup(&out, arena);
+    buf_free(&out);
+    return id;
+}
+
+/* The resource: "flows". */
+static const struct value *tags_of(struct arena *arena, const struct route *route)
+{
+    const char *path = route->path;
+    path += str_starts(path, "/api/v1/") ? strlen("/api/v1/") : 0;
+    bool is_operational = path[0] == '/';
+    const struct value *tag = is_operational ? value_string(arena, "operational")
+                                             : value_string_n(arena, path, strcspn(path, "/"));
+    return value_list(arena, &tag, 1);
 }
 
 static const struct value *operation_of(struct arena *arena, const struct route *route)
 {
     struct value_builder map = value_build(arena);
+    value_put_text(&map, "operationId", operation_id(arena, route));
+    value_put(&map, "tags", tags_of(arena, route));
     value_put_text(&map, "summary", route->doc);
     if ((route->flags & ROUTE_DEPRECATED) != 0)
         value_put_bool(&map, "deprecated", true);
@@ -164,7 +208,58 @@ static const struct value *path_item(struct arena *arena, const char *path)
     return value_build_map(&map);
 }
 
-static const struct value *security_schemes(struct arena *arena)
+/* The error of api.md 1.7. */
+static const struct value *error_schema(struct arena *arena)
+{
+    struct value_builder properties = value_build(arena);
+    value_put(&properties, "message", type_of(arena, "string"));
+    value_put(&properties, "_links", type_of(arena, "object"));
+    value_put(&properties, "_embedded", type_of(arena, "object"));
+    const struct value *required = value_string(arena, "message");
+    struct value_builder map = value_build(arena);
+    value_put_text(&map, "type", "object");
+    value_put(&map, "properties", value_build_map(&properties));
+    value_put(&map, "required", value_list(arena, &required, 1));
+    return value_build_map(&map);
+}
+
+static const struct value *error_response(struct arena *arena)
+{
+    struct value_builder media = value_build(arena);
+    value_put(&media, "schema", reference_to(arena, "#/components/schemas/Error"));
+    struct value_builder content = value_build(arena);
+    value_put(&content, "application/json", value_build_map(&media));
+    struct value_builder map = value_build(arena);
+    value_put_text(&map, "description", "Why not.");
+    value_put(&map, "content", value_build_map(&content));
+    return value_build_map(&map);
+}
+
+static void put_one(struct value_builder *map,
+                    const char *key,
+                    const char *name,
+                    const struct value *value)
+{
+    struct value_builder inner = value_build(map->arena);
+    value_put(&inner, name, value);
+    value_put(map, key, value_build_map(&inner));
+}
+
+/* Either kind of credentials, or none where none are asked for. */
+static const struct value *security(struct arena *arena)
+{
+    static const char *const schemes[] = { "basic", "bearer" };
+    struct value_builder list = value_build(arena);
+    for (size_t i = 0; i < 2; i++) {
+        struct value_builder map = value_build(arena);
+        value_put(&map, schemes[i], &value_empty_list);
+        value_add(&list, value_build_map(&map));
+    }
+    value_add(&list, &value_empty_map);
+    return value_build_list(&list);
+}
+
+static const struct value *components_of(struct arena *arena)
 {
     static const char *const schemes[] = { "basic", "bearer" };
     struct value_builder map = value_build(arena);
@@ -176,6 +271,8 @@ static const struct value *security_schemes(struct arena *arena)
     }
     struct value_builder components = value_build(arena);
     value_put(&components, "securitySchemes", value_build_map(&map));
+    put_one(&components, "schemas", "Error", error_schema(arena));
+    put_one(&components, "responses", "Error", error_response(arena));
     return value_build_map(&components);
 }
 
@@ -196,6 +293,7 @@ const struct value *api_openapi(struct arena *arena, const char *version)
     value_put(&map, "openapi", text_value(arena, "3.0.3"));
     value_put(&map, "info", value_build_map(&info));
     value_put(&map, "paths", value_build_map(&paths));
-    value_put(&map, "components", security_schemes(arena));
+    value_put(&map, "components", components_of(arena));
+    value_put(&map, "security", security(arena));
     return value_build_map(&map);
 }

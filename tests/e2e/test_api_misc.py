@@ -1,5 +1,6 @@
 """Namespaces, files, key-value entries, triggers, plugins, credentials: api.md 1.3, 2.5 to 2.16."""
 import io
+import re
 import zipfile
 
 import pytest
@@ -308,6 +309,21 @@ def test_secrets_are_listed_by_name_without_values(weir):
     assert weir.get("secrets", params={"size": 1, "page": 2})["results"] == [{"key": "WORD"}]
     assert weir.get(f"namespaces/{NAMESPACE}/secrets", params={"filters[q][EQUALS]": "tok"})["total"] == 1
     assert weir.get(f"namespaces/{NAMESPACE}/inherited-secrets") == {NAMESPACE: ["TOKEN", "WORD"]}
+
+
+def test_the_description_names_every_operation_once(weir):
+    description = requests.get(weir.url + "/api/v1/openapi", timeout=30).json()
+    operations = [(path, method, operation) for path, methods in description["paths"].items()
+                  for method, operation in methods.items()]
+    ids = [operation["operationId"] for _, _, operation in operations]
+    assert len(ids) > 150 and len(set(ids)) == len(ids)
+    for path, method, operation in operations:
+        parameters = [(p["in"], p["name"]) for p in operation["parameters"]]
+        assert len(set(parameters)) == len(parameters), f"{method} {path}"
+        assert {name for place, name in parameters if place == "path"} == set(re.findall(r"{(\w+)}", path))
+        assert operation["summary"] and operation["tags"] and "default" in operation["responses"]
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(description)
 
 
 def test_plugins_are_described(weir):
