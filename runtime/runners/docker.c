@@ -15,13 +15,16 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include "base/tar.h"
 #include "base/timefmt.h"
+#include "core/json.h"
 #include "core/plugin.h"
 #include "core/value.h"
 #include "runtime/worker/job.h"
@@ -495,10 +498,43 @@ static void clean_up(struct container *c, bool ok)
         force_remove(c, c->id);
 }
 
+/* Base64 of "user:password", and the password in it. */
+static void mask_auth(struct task_ctx *ctx, const char *auth)
+{
+    struct buf pair = { 0 };
+    if (str_empty(auth))
+        return;
+    task_mask(ctx, auth);
+    const char *colon =
+        base64_decode(&pair, auth, strlen(auth)) ? strchr(buf_text(&pair), ':') : NULL;
+    if (colon != NULL && colon[1] != '\0')
+        task_mask(ctx, colon + 1);
+    buf_free(&pair);
+}
+
+/* The passwords and tokens of a config.json. */
+static void mask_config(struct task_ctx *ctx, const struct value *config)
+{
+    static const char *const names[] = { "password", "registrytoken", "identitytoken" };
+    const char *text = value_cstr(config);
+    if (text != NULL)
+        config = json_parse(ctx->arena, text, strlen(text), NULL);
+    const struct value *auths = value_get(config, "auths");
+    for (uint32_t i = 0; value_is_map(auths) && i < auths->map.count; i++) {
+        const struct value *entry = auths->map.members[i].value;
+        mask_auth(ctx, value_get_text(entry, "auth", NULL));
+        for (size_t k = 0; k < COUNT_OF(names); k++) {
+            const char *secret = value_get_text(entry, names[k], NULL);
+            if (!str_empty(secret))
+                task_mask(ctx, secret);
+        }
+    }
+}
+
 static void mask_login(struct task_ctx *ctx, const struct docker_login *login)
 {
-    const char *const secrets[] = { login->password, login->registry_token, login->identity_token,
-                                    login->auth };
+    const char *const secrets[] = { login->password, login->registry_token, login->identity_token };
+    mask_auth(ctx, login->auth);
     for (size_t i = 0; i < COUNT_OF(secrets); i++)
         if (!str_empty(secrets[i]))
             task_mask(ctx, secrets[i]);
@@ -519,6 +555,7 @@ static bool run(struct runner_run *run, struct error *err)
     if (str_empty(c.image))
         return error_set(err, ERR_INVALID, "This task runner needs 'containerImage'");
     mask_login(ctx, &p->login);
+    mask_config(ctx, p->config);
     c.has_files =
         p->strategy == DOCKER_VOLUME && (run->spec->wants_files || !is_empty(run->spec->cwd));
     if (!docker_connect(&c.engine, p->host, env != NULL ? env : (const char *const *)environ, err))

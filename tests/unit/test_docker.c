@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/httpd.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/tar.h"
 #include "core/json.h"
@@ -544,6 +545,28 @@ static void the_registry_is_told_who_pulls(void **state)
                "'auth' of a registry is not Base64 of user:password");
 }
 
+static void logins_do_not_show_in_logs(void **state)
+{
+    struct engine *engine = *state;
+    static const char *const options[] = {
+        "pullPolicy: ALWAYS, credentials: {username: me, password: shown-nowhere}",
+        "pullPolicy: ALWAYS, credentials: {auth: 'bWU6c2hvd24tbm93aGVyZQ=='}",
+        "pullPolicy: ALWAYS, config: {auths: {x.example: {auth: 'bWU6c2hvd24tbm93aGVyZQ=='}}}",
+        "pullPolicy: ALWAYS, config: '{\"auths\": {\"x.example\": {\"password\": "
+        "\"shown-nowhere\"}}}'",
+    };
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        struct task_ctx *ctx = &engine->fake->job.ctx;
+        AUTO(redact_freep) struct redact *redact = redact_new(NULL);
+        struct redact *kept = ctx->redact;
+        ctx->redact = redact;
+        ASSERT_OK(engine, options[i], "containerImage: tool\n");
+        assert_string_equal(redact_text(redact, engine->arena, "it is shown-nowhere"),
+                            "it is ******");
+        ctx->redact = kept;
+    }
+}
+
 static void a_pull_that_fails_says_why(void **state)
 {
     struct engine *engine = *state;
@@ -820,6 +843,7 @@ static const struct CMUnitTest tests[] = {
     TEST(nothing_is_copied_when_there_is_nothing),
     TEST(an_image_that_is_not_there_is_pulled),
     TEST(the_registry_is_told_who_pulls),
+    TEST(logins_do_not_show_in_logs),
     TEST(a_pull_that_fails_says_why),
     TEST(a_pull_that_may_pass_is_tried_again),
     TEST(an_exit_code_fails_the_task_after_its_files_are_here),
