@@ -76,6 +76,14 @@ bool rows_next(struct rows_reader *reader, const char **row, size_t *length, str
     }
 }
 
+bool rows_is_blank(const char *row, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (row[i] != ' ' && row[i] != '\t' && row[i] != '\r' && row[i] != '\n')
+            return false;
+    return true;
+}
+
 bool rows_writer_open(struct rows_writer *writer,
                       struct task_ctx *ctx,
                       const char *extension,

@@ -37,6 +37,9 @@ void rows_reader_free(struct rows_reader *reader);
  */
 bool rows_next(struct rows_reader *reader, const char **row, size_t *length, struct error *err);
 
+/* Is a row only white space? Between values of a file of items it means nothing. */
+bool rows_is_blank(const char *row, size_t length);
+
 struct rows_writer {
     struct task_ctx *ctx;
     char *local; /* of task_temp_path() */

@@ -57,7 +57,7 @@ static bool key_of(struct evaluate_line *line,
     return ok;
 }
 
-/* First pass: last[key] = number of its last row, from 1. */
+/* First pass: last[key] = number of its last row, from 1. *rows counts those that are not blank. */
 static bool find_last(struct evaluate_line *line,
                       const struct props *p,
                       int fd,
@@ -77,6 +77,9 @@ static bool find_last(struct evaluate_line *line,
         if (!ok || row == NULL)
             break;
         number++;
+        if (rows_is_blank(row, length))
+            continue;
+        (*rows)++;
         ok = key_of(line, p, row, length, &key, err);
         if (!ok) {
             (void)error_wrap(err, "row %zu", (size_t)number);
@@ -88,7 +91,6 @@ static bool find_last(struct evaluate_line *line,
             break;
         }
     }
-    *rows = (int64_t)number;
     rows_reader_free(&reader);
     return ok;
 }

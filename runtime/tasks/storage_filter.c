@@ -97,6 +97,8 @@ static bool run(struct task_ctx *ctx,
         ok = rows_next(&reader, &row, &length, err) && task_check(ctx, err);
         if (!ok || row == NULL)
             break;
+        if (rows_is_blank(row, length))
+            continue;
         rows++;
         ok = decide(&line, p, row, length, &keep, err);
         if (!ok) {

@@ -44,10 +44,53 @@ struct purge {
     int64_t count;
 };
 
-static bool is_in_time(const struct props *p, const struct storage_stat *entry)
+/*
+ * When the youngest file below was changed: folders of an object store have no time, and those of a
+ * disk do not change with what lies deeper.
+ */
+static bool newest_below(struct purge *purge,
+                         struct arena *arena,
+                         const char *path,
+                         unsigned depth,
+                         usec_t *newest,
+                         struct error *err)
 {
-    return entry->modified_at < p->end &&
-           (p->start == USEC_NEVER || entry->modified_at >= p->start);
+    struct storage *storage = purge->ctx->services->storage;
+    struct storage_stat *entries = NULL;
+    size_t count = 0;
+    struct error failure = { 0 };
+    if (!storage->ops->list(storage, arena, path, &entries, &count, &failure)) {
+        if (failure.code == ERR_NOT_FOUND)
+            return true; // gone meanwhile
+        if (err != NULL)
+            *err = failure;
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!entries[i].is_folder || depth == DEPTH_MAX) {
+            if (entries[i].modified_at > *newest)
+                *newest = entries[i].modified_at;
+        } else if (!newest_below(purge, arena, arena_printf(arena, "%s/%s", path, entries[i].name),
+                                 depth + 1, newest, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_in_time(struct purge *purge,
+                       const char *path,
+                       const struct storage_stat *entry,
+                       bool *is_in,
+                       struct error *err)
+{
+    const struct props *p = purge->p;
+    struct arena *scratch = arena_new();
+    usec_t at = entry->modified_at;
+    bool ok = newest_below(purge, scratch, path, 0, &at, err);
+    arena_free(scratch);
+    *is_in = ok && at < p->end && (p->start == USEC_NEVER || at >= p->start);
+    return ok;
 }
 
 static bool remove_one(struct purge *purge, const char *path, struct error *err)
@@ -84,10 +127,14 @@ static bool purge_batch(struct purge *purge,
         if (value_cstr(value_item(existing, i)) != NULL)
             (void)map_put(&known, value_cstr(value_item(existing, i)), purge);
     bool ok = true;
-    for (size_t i = 0; ok && i < count; i++)
-        if (entries[i].is_folder && is_in_time(purge->p, &entries[i]) &&
-            !map_has(&known, entries[i].name))
-            ok = remove_one(purge, arena_printf(ctx->arena, "%s/%s", folder, entries[i].name), err);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (!entries[i].is_folder || map_has(&known, entries[i].name))
+            continue;
+        const char *path = arena_printf(ctx->arena, "%s/%s", folder, entries[i].name);
+        bool is_in = false;
+        ok = is_in_time(purge, path, &entries[i], &is_in, err) &&
+             (!is_in || remove_one(purge, path, err));
+    }
     map_free(&known);
     return ok && task_check(ctx, err);
 }

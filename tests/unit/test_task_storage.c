@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/timefmt.h"
 #include "core/plugin.h"
 #include "runtime/storage/storage.h"
 #include "runtime/worker/files.h"
@@ -234,6 +235,11 @@ static void filter_keeps_or_drops_rows(void **state)
         fake, &task_storage_filter,
         yaml(fake, "from: \"%s\"\nfilterCondition: \"{{ flow.id == 'my_flow' and k > 1 }}\"", a));
     assert_string_equal(fake_output(fake, "droppedItemsTotal"), "1");
+    ASSERT_RUNS(fake, &task_storage_filter,
+                yaml(fake, "from: \"%s\"\nfilterCondition: \"{{ k > 1 }}\"",
+                     fake_store(fake, "blank.ion", "{k:1}\n\n{k:2}\n \r\n")));
+    assert_string_equal(fake_read(fake, fake_output(fake, "uri")), "{k:2}\n");
+    assert_string_equal(fake_output(fake, "processedItemsTotal"), "2");
 }
 
 static void filter_of_a_row_that_cannot_be_decided_does_as_told(void **state)
@@ -266,6 +272,11 @@ static void deduplicate_keeps_the_last_row_of_each_key(void **state)
     assert_string_equal(fake_output(fake, "droppedItemsTotal"), "1");
     ASSERT_FAILS(fake, &task_storage_deduplicate,
                  yaml(fake, "from: \"%s\"\nexpr: \"{{ absent }}\"", a), "row 1");
+    ASSERT_RUNS(fake, &task_storage_deduplicate,
+                yaml(fake, "from: \"%s\"\nexpr: \"{{ k }}\"",
+                     fake_store(fake, "blank.ion", "\n{k:1,v:1}\n\n{k:2}\n{k:1,v:2}\n\n")));
+    assert_string_equal(fake_read(fake, fake_output(fake, "uri")), "{k:2}\n{k:1,v:2}\n");
+    assert_string_equal(fake_output(fake, "processedItemsTotal"), "3");
 }
 
 static void local_files_writes_and_stores_files(void **state)
@@ -472,6 +483,15 @@ static void purge_of_the_execution_lists_and_removes_its_files(void **state)
     assert_string_equal(fake_output(fake, "uris"), "[]");
 }
 
+/* Makes a file of the storage two hours older than it is. */
+static void age(struct fake_task *fake, const char *path)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+    times[1].tv_sec = (time_t)(clock_now() / USEC_SEC) - 7200;
+    const char *local = arena_printf(fake->arena, "%s/storage/%s", fake->folder, path);
+    assert_int_equal(utimensat(AT_FDCWD, local, times, 0), 0);
+}
+
 static void purge_of_the_storage_removes_what_no_execution_owns(void **state)
 {
     struct fake_task *fake = *state;
@@ -495,19 +515,26 @@ static void purge_of_the_storage_removes_what_no_execution_owns(void **state)
     assert_false(storage->ops->stat(storage, fake->arena, paths[2], &info, &fake->error));
     assert_true(storage->ops->stat(storage, fake->arena, paths[0], &info, &fake->error));
     assert_true(storage->ops->stat(storage, fake->arena, paths[3], &info, &fake->error));
+    // The age is that of the youngest file, however deep it lies.
+    const char *old = "company/team/my-flow/executions/aged/tasks/t/old";
+    const char *young = "company/team/my-flow/executions/aged/tasks/t/young";
+    assert_true(storage->ops->put_bytes(storage, old, "x", 1, 0, &fake->error));
+    assert_true(storage->ops->put_bytes(storage, young, "x", 1, 0, &fake->error));
+    for (const char *at = old + strlen("company/team/my-flow/executions/aged"); at != NULL;
+         at = *at == '\0' ? NULL : strchr(at + 1, '/'))
+        age(fake, arena_strndup(fake->arena, old, (size_t)(at - old)));
+    age(fake, old);
+    const char *before = arena_printf(fake->arena, "endDate: \"%s\"\ndryRun: false",
+                                      time_format_instant(fake->arena, clock_now() - USEC_HOUR));
+    ASSERT_RUNS(fake, &task_storage_purge, before);
+    assert_string_equal(fake_output(fake, "count"), "0");
+    age(fake, young);
+    ASSERT_RUNS(fake, &task_storage_purge, before);
+    assert_string_equal(fake_output(fake, "count"), "1");
     ASSERT_RUNS(fake, &task_storage_purge, "endDate: \"2001-01-01T00:00:00Z\"\ndryRun: false");
     assert_string_equal(fake_output(fake, "count"), "0");
     ASSERT_FAILS(fake, &task_storage_purge, "endDate: \"2100-01-01T00:00:00Z\"\nflowId: x",
                  "needs 'namespace'");
-}
-
-/* Makes a file of the storage two hours older than it is. */
-static void age(struct fake_task *fake, const char *path)
-{
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
-    times[1].tv_sec = (time_t)(clock_now() / USEC_SEC) - 7200;
-    const char *local = arena_printf(fake->arena, "%s/storage/%s", fake->folder, path);
-    assert_int_equal(utimensat(AT_FDCWD, local, times, 0), 0);
 }
 
 static void purge_of_namespace_files_frees_what_no_revision_names(void **state)
