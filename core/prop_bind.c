@@ -181,6 +181,28 @@ static const struct value *list_of_one(const struct value *value, struct arena *
     return value_list(arena, &item, 1);
 }
 
+/* A list of texts whose items are texts: numbers and such become theirs, null stays. */
+static const struct value *texts_of(const struct value *list, struct arena *arena)
+{
+    bool is_needed = false;
+    for (size_t i = 0; i < value_count(list); i++) {
+        const struct value *item = value_item(list, i);
+        is_needed = is_needed || !(value_is_string(item) || value_is_null(item));
+    }
+    if (!is_needed)
+        return list;
+    struct value_builder texts = value_build(arena);
+    for (size_t i = 0; i < value_count(list); i++) {
+        const struct value *item = value_item(list, i);
+        if (!value_is_string(item) && !value_is_null(item)) {
+            const char *text = prop_text(arena, item);
+            item = value_string_ref(arena, text, strlen(text));
+        }
+        value_add(&texts, item);
+    }
+    return value_build_list(&texts);
+}
+
 /* Lists, maps and objects. */
 static bool bind_container(const struct prop *prop,
                            const struct value *value,
@@ -203,6 +225,8 @@ static bool bind_container(const struct prop *prop,
     if (prop->kind == PROP_OBJECT)
         return bind_table(prop->object, value, false, bound + prop->offset, arena, err) ||
                error_wrap(err, "in '%s'", prop->name);
+    if (prop->kind == PROP_STRINGS || (prop->kind == PROP_LIST && prop->item == PROP_STRING))
+        value = texts_of(value, arena);
     BOUND(const struct value *) = value;
     return true;
 }

@@ -529,6 +529,30 @@ static bool fail_status(struct arena *arena,
     return false;
 }
 
+/* What a URL may not hold as it is, spaces and letters beyond ASCII, escaped after the host. */
+static const char *escape_url(struct arena *arena, const char *url)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    const char *start = strstr(url, "://");
+    start = start == NULL ? url : start + 3;
+    start += strcspn(start, "/?#");
+    struct buf out = { 0 };
+    buf_add(&out, url, (size_t)(start - url));
+    for (const char *at = start; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c > ' ' && c < 0x7f) {
+            buf_putc(&out, *at);
+            continue;
+        }
+        buf_putc(&out, '%');
+        buf_putc(&out, hex[c >> 4]);
+        buf_putc(&out, hex[c & 15]);
+    }
+    const char *escaped = buf_dup(&out, arena);
+    buf_free(&out);
+    return escaped;
+}
+
 /* The end of a long body is left out, and says so: it may be inside a secret. */
 static void log_body(struct task_ctx *ctx, const char *body, size_t length)
 {
@@ -562,7 +586,7 @@ bool web_call(struct task_ctx *ctx,
 
     struct http_request call = {
         .method = str_empty(request->method) ? "GET" : request->method,
-        .url = str_trim(arena, request->uri),
+        .url = escape_url(arena, str_trim(arena, request->uri)),
         .query = query.count > 0 ? &query : NULL,
         .headers = &headers,
         .insecure = options->ssl.insecure || request->ssl_options.insecure,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "core/diag.h"
@@ -195,6 +196,28 @@ static void prop_bind_fills_the_struct(void **state)
     assert_string_equal(value_cstr(value_item(bound.strings, 0)), "one");
     assert_int_equal(bound.inner.count, 3);
     assert_int_equal(bound.inner.wait, 90 * USEC_SEC);
+}
+
+static void prop_bind_makes_texts_of_what_stands_in_a_list_of_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *map;
+        const char *texts;
+    } rows[] = {
+        { "{text: a, strings: [one, 2, 1.50, true, {a: 1}, null]}",
+          "[\"one\",\"2\",\"1.50\",\"true\",\"{\\\"a\\\":1}\",null]" },
+        { "{text: a, strings: 2}", "[\"2\"]" },
+        { "{text: a, strings: '[1, \"b\"]'}", "[\"1\",\"b\"]" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new();
+        struct props bound = { 0 };
+        struct error err = { 0 };
+        if (!prop_bind(props, parse(arena, rows[i].map), &bound, arena, &err))
+            fail_msg("%s: %s", rows[i].map, err.text);
+        assert_string_equal(value_to_json(arena, bound.strings), rows[i].texts);
+    }
 }
 
 static void prop_bind_gives_defaults_and_marks_of_absence(void **state)
@@ -391,6 +414,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(prop_check_suggests_the_nearest_name),
     cmocka_unit_test(prop_bind_fills_the_struct),
     cmocka_unit_test(prop_bind_gives_defaults_and_marks_of_absence),
+    cmocka_unit_test(prop_bind_makes_texts_of_what_stands_in_a_list_of_texts),
     cmocka_unit_test(prop_bind_names_the_property_that_does_not_fit),
     cmocka_unit_test(prop_render_follows_the_kind_of_each_property),
     cmocka_unit_test(prop_render_failures_name_the_property),

@@ -166,6 +166,8 @@ static void request_sends_what_it_is_told(void **state)
                 call(fixture, "/echo", "method: POST\nformData: {a: 1, b: \"x y\"}"));
     assert_non_null(
         strstr(fake_output(fake, "body"), "Content-Type: application/x-www-form-urlencoded"));
+    ASSERT_RUNS(fake, &task_http_request, call(fixture, "/echo?name=é ü%20x", ""));
+    assert_true(str_starts(fake_output(fake, "body"), "GET /echo?name=%C3%A9%20%C3%BC%20x\n"));
 }
 
 static void request_sends_files_as_parts(void **state)
