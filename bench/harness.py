@@ -6,9 +6,12 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from http.server import ThreadingHTTPServer
 
 from conftest import Weir, eventually, free_port  # noqa: F401
+from test_remotes import GitHandler
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", ROOT / "build"))
@@ -99,6 +102,39 @@ class Bench:
             values.append(weir())
         limits.append(probe())
         return limits, values
+
+
+class LargeRepository:
+    """A bare repository that is written without a work tree, so that a hundred thousand files take seconds."""
+
+    def __init__(self, folder):
+        self.root = pathlib.Path(folder)
+        self.bare = self.root / "flows.git"
+        self.url = f"file://{self.bare}"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.bare], check=True)
+
+    def commit(self, files):
+        """files: (path, text) pairs, added to what is there or in its place."""
+        importer = subprocess.Popen(["git", "-C", self.bare, "fast-import", "--quiet"], stdin=subprocess.PIPE)
+        write = importer.stdin.write
+        write(f"commit refs/heads/main\ncommitter Ana Lima <ana@example.com> {int(time.time())} +0000\n"
+              "data 6\nchange\n".encode())
+        if subprocess.run(["git", "-C", self.bare, "rev-parse", "-q", "--verify", "main"],
+                          capture_output=True).returncode == 0:
+            write(b"from refs/heads/main^0\n")
+        for path, text in files:
+            body = text.encode()
+            write(f"M 100644 inline {path}\ndata {len(body)}\n".encode() + body + b"\n")
+        importer.stdin.close()
+        assert importer.wait() == 0, "git fast-import"
+
+    def serve(self):
+        """Serves it over HTTP with git's own http-backend; gives its address."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), GitHandler)
+        server.daemon_threads = True
+        server.root, server.password, server.requests = self.root, None, []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/{self.bare.name}"
 
 
 class Limit:

@@ -10,8 +10,8 @@ import time
 
 import requests
 
-from conftest import Repository, eventually
-from harness import Limit, cpu_seconds, load_client, pss_mib, seconds_of, workload
+from conftest import eventually
+from harness import LargeRepository, Limit, cpu_seconds, load_client, pss_mib, seconds_of, workload
 
 PYTHON = os.path.realpath("/usr/bin/python3")
 FINAL = {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED"}
@@ -260,13 +260,12 @@ tasks:
 @workload
 def cronstorm(bench):
     """Many schedules due in the same second: until every execution is durable."""
-    count = 1000 if bench.quick else 10_000
-    repository = Repository(bench.folder / "repository")
+    count = 1000 if bench.quick else 100_000
+    repository = LargeRepository(bench.folder)
     # due at the next minute that leaves time to load them
     due = (int(time.time()) // 60 + (2 if int(time.time()) % 60 > 20 else 1) + (0 if bench.quick else 1)) * 60
     minute = time.gmtime(due).tm_min
-    for i in range(count):
-        repository.write(f"flows/bench/f{i}.yml", f"""\
+    repository.commit((f"flows/bench/f{i}.yml", f"""\
 id: f{i}
 namespace: bench
 triggers:
@@ -278,8 +277,7 @@ tasks:
   - id: a
     type: io.kestra.plugin.core.debug.Return
     format: x
-""")
-    repository.commit("schedules")
+""") for i in range(count))
     server = bench.start("data", repository.url)
     eventually(lambda: server.get("flows/search", params={"size": 1})["total"] == count, "all flows", 300)
     assert time.time() < due, "loading took longer than planned"
@@ -297,32 +295,27 @@ tasks:
 
 @workload
 def git_live(bench):
-    """One line pushed to a large repository, until the new revision is durable and runnable."""
-    files = 2_000 if bench.quick else 20_000
-    repository = Repository(bench.folder / "repository")
-    for i in range(files):
-        repository.write(f"flows/d{i % 100}/f{i}.yml", f"""\
+    """One line changed in a large repository, over HTTP, until the new revision is durable and runnable."""
+    files = 2_000 if bench.quick else 100_000
+    repository = LargeRepository(bench.folder)
+
+    def file(i, text):
+        return f"flows/d{i % 100}/f{i}.yml", f"""\
 id: f{i}
 namespace: bench.d{i % 100}
-description: "0"
+description: "{text}"
 tasks:
   - id: a
     type: io.kestra.plugin.core.debug.Return
     format: x
-""")
-    repository.commit("all")
-    server = bench.start("data", repository.url, "--interval", "PT1H")
+"""
+    repository.commit(file(i, 0) for i in range(files))
+    url = repository.serve()
+    server = bench.start("data", url, "--interval", "PT1H")
     eventually(lambda: server.get("flows/search", params={"size": 1})["total"] == files, "all flows", 300)
     clone = bench.folder / "clone"
-    subprocess.run(["git", "clone", "-q", "--bare", repository.url, clone], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", url, clone], check=True)
     number = [0]
-
-    def push():
-        number[0] += 1
-        path = repository.work / "flows/d0/f0.yml"
-        path.write_text(path.read_text().replace(f'"{number[0] - 1}"', f'"{number[0]}"'))
-        repository.git("commit", "-qam", f"change {number[0]}")
-        repository.git("push", "-q", "origin", "HEAD:main")
 
     def by_git():
         before = subprocess.run(["git", "-C", clone, "rev-parse", "main"], capture_output=True, text=True).stdout.strip()
@@ -335,7 +328,8 @@ tasks:
         return 1000 * seconds_of(fetch)
 
     def by_weir():
-        push()
+        number[0] += 1
+        repository.commit([file(0, number[0])])
         begin = time.perf_counter()
         assert server.api("POST", "weir/sync").status_code == 200
         eventually(lambda: server.get("flows/bench.d0/f0")["description"] == str(number[0]), "applied", 60, every=0.001)
@@ -346,24 +340,22 @@ tasks:
         values.append(by_weir())
         limits.append(by_git())
     bench.figure(f"{files}", "ms", values, limits,
-                 note="from a wake-up; limit: git fetch and diff-tree, file transport")
+                 note="from a wake-up, over HTTP; limit: git fetch and diff-tree over the same")
 
 
 @workload
 def coldsync(bench):
     """First sync of a repository of flows, and the restart after it."""
     count = 5_000 if bench.quick else 100_000
-    repository = Repository(bench.folder / "repository")
-    for i in range(count):
-        repository.write(f"flows/d{i % 100}/f{i}.yml", f"""\
+    repository = LargeRepository(bench.folder)
+    repository.commit((f"flows/d{i % 100}/f{i}.yml", f"""\
 id: f{i}
 namespace: bench.d{i % 100}
 tasks:
   - id: a
     type: io.kestra.plugin.core.debug.Return
     format: "{i}"
-""")
-    repository.commit("all")
+""") for i in range(count))
     server = bench.start("data", repository.url)
     begin = time.perf_counter()
     eventually(lambda: server.get("flows/search", params={"size": 1})["total"] == count, "all flows", 600, every=0.02)
