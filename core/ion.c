@@ -651,8 +651,11 @@ static void write_double(struct buf *out, const struct value *value)
             value_write_float32(out, (float)number);
         else
             value_write_double(out, number);
-        if (strpbrk(out->bytes + from, "eE") == NULL)
-            buf_puts(out, "e0");
+        if (strpbrk(out->bytes + from, "eE") != NULL)
+            return;
+        if (out->length > from + 2 && memcmp(out->bytes + out->length - 2, ".0", 2) == 0)
+            out->bytes[out->length -= 2] = '\0'; // 5.0 is 5e0
+        buf_puts(out, "e0");
     }
 }
 

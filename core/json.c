@@ -352,6 +352,23 @@ static const struct value *parse_scanned(struct arena *arena,
     return value;
 }
 
+/*
+ * Does the first value end in the middle of something else? A number ends at white space only, a
+ * word before what cannot be a part of it: `2024-03-07` is no number, `true,` is a word.
+ */
+static bool is_glued(const struct scan *scan)
+{
+    if (scan->end == 0 || scan->end >= scan->length)
+        return false;
+    char last = scan->text[scan->end - 1];
+    unsigned char next = (unsigned char)scan->text[scan->end];
+    bool is_letter = (next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z') || next >= 0x80;
+    if (is_digit(last))
+        return !is_space((char)next);
+    bool is_word = last >= 'a' && last <= 'z';
+    return is_word && (is_letter || is_digit((char)next) || next == '_' || next == '$');
+}
+
 static const struct value *parse(struct arena *arena,
                                  const char *text,
                                  size_t length,
@@ -370,6 +387,9 @@ static const struct value *parse(struct arena *arena,
     if (scan.too_deep) {
         (void)error_set(err, ERR_LIMIT, "JSON is nested deeper than %u", JSON_DEPTH_MAX);
         set_position(err, text, scan.deep_at);
+    } else if (!whole && is_glued(&scan)) {
+        (void)error_set(err, ERR_INVALID, "not JSON: something sticks to the value");
+        set_position(err, text, scan.end);
     } else {
         size_t end = scan.end;
         if (whole)

@@ -688,6 +688,10 @@ static const struct value *parse_one(struct arena *arena,
     if (progress == PROGRESS_FAILED)
         return NULL;
     const struct value *root = reader.root;
+    if (progress == PROGRESS_END && reader.limits.needs_document) {
+        (void)fail_at(&reader, start, ERR_INVALID, "there is nothing in the text");
+        return NULL;
+    }
     if (progress == PROGRESS_END || !only)
         return root;
     progress = read_document(&reader, &start);

@@ -26,6 +26,7 @@ struct yaml_limits {
     size_t values_max;    /* in all documents, aliases counted once */
     size_t expansion_max; /* bytes that aliases stand for beyond what is written */
     bool boolean_words;   /* yes, no, on, off, y, n are booleans too */
+    bool needs_document;  /* blanks and comments alone are a mistake, not null */
 };
 
 /* Deep enough for FLOW_DEPTH_MAX nested tasks, four levels each, and what hangs below. */

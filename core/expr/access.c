@@ -41,7 +41,7 @@ static const struct value *property(struct evaluator *ev,
                          (int64_t)utf16_length(object->string.bytes, object->string.length));
     if (object->kind == VALUE_LIST && is_name(name, "empty"))
         return value_bool(object->list.count == 0);
-    if ((object->kind == VALUE_LIST || object->kind == VALUE_MAP) && is_name(name, "size"))
+    if (object->kind == VALUE_LIST && is_name(name, "size"))
         return value_int(ev->arena, (int64_t)value_count(object));
     return NULL;
 }

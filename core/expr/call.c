@@ -84,6 +84,32 @@ bool call_int(struct call *call, size_t index, int64_t fallback, int64_t *out)
     return true;
 }
 
+bool call_count(struct call *call, size_t index, int64_t fallback, int64_t *out)
+{
+    const struct value *value = call_arg(call, index);
+    double number = 0;
+    if (value == NULL || !value_to_double(value, &number))
+        return call_int(call, index, fallback, out);
+    if (value->kind == VALUE_INT)
+        *out = value->integer;
+    else if (fabs(number) < 9e18)
+        *out = (int64_t)number;
+    else
+        return wrong_argument(call, index, "an integer");
+    return true;
+}
+
+const struct value *call_string(struct call *call, size_t index)
+{
+    const struct value *text = NULL;
+    if (!call_text(call, index, &text))
+        return NULL;
+    if (text != NULL)
+        return text;
+    struct name name = call_param(call, index);
+    return call_fail(call, "argument '%.*s' is missing", (int)name.length, name.text);
+}
+
 bool call_needs_string(struct call *call)
 {
     if (call->input->kind == VALUE_STRING)

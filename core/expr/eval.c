@@ -107,6 +107,8 @@ static const struct value *eval_map(struct evaluator *ev, const struct node *nod
     struct value_builder builder = value_build(ev->arena);
     for (uint32_t i = 0; i < node->list.count; i += 2) {
         const struct value *key = eval(ev, node->list.items[i]);
+        if (key != NULL && key->kind == VALUE_NULL)
+            return fail(ev, node->list.items[i], "the key of a map is null");
         key = key == NULL ? NULL : display(ev, node->list.items[i], key);
         const struct value *value = key == NULL ? NULL : eval(ev, node->list.items[i + 1]);
         if (value == NULL)
@@ -262,31 +264,45 @@ static const struct value *unknown_callable(struct evaluator *ev, const struct n
                 call->name.text, near);
 }
 
-/* Evaluates the arguments of a built-in callable into their parameters' places. */
+/*
+ * Evaluates the arguments of a built-in callable into their parameters' places. Those that it
+ * takes no notice of are evaluated all the same: a mistake in them shows.
+ */
 static bool eval_slots(struct evaluator *ev,
                        const struct call_node *call,
                        const struct value **slots)
 {
     for (uint32_t i = 0; i < call->count; i++) {
         int32_t slot = call->arguments[i].slot;
-        if (slot < 0)
-            continue;
         const struct value *value = eval(ev, call->arguments[i].value);
         if (value == NULL)
             return false;
-        slots[slot] = value;
+        if (slot >= 0)
+            slots[slot] = value;
     }
     return true;
 }
 
-static const struct value *call_builtin(struct evaluator *ev,
-                                        const struct node *node,
-                                        const struct value *input)
+/*
+ * The input of a filter or a test. An undefined one becomes null for those that take it;
+ * NULL with the failure noted.
+ */
+static const struct value *eval_input(struct evaluator *ev, const struct node *node)
+{
+    const struct value *input = eval(ev, node->call->input);
+    if (input != NULL)
+        return input;
+    bool takes = (node->call->builtin->flags & BUILTIN_TAKES_UNDEFINED) != 0;
+    return takes && undefined_forget(ev) ? &value_null : NULL;
+}
+
+/* A function, filter or test that the table knows; arguments come before the input. */
+static const struct value *call_builtin(struct evaluator *ev, const struct node *node)
 {
     const struct call_node *node_call = node->call;
     const struct builtin *builtin = node_call->builtin;
     const struct value *few[BUILTIN_PARAMS_MAX] = { NULL };
-    struct call call = { .ev = ev, .node = node, .builtin = builtin, .input = input };
+    struct call call = { .ev = ev, .node = node, .builtin = builtin };
     const struct value **slots = few;
     call.count = BUILTIN_PARAMS_MAX;
     if ((builtin->flags & BUILTIN_VARIADIC) != 0) {
@@ -298,9 +314,14 @@ static const struct value *call_builtin(struct evaluator *ev,
         return fail(ev, node, "%s", node_call->mistake);
     if (!eval_slots(ev, node_call, slots))
         return NULL;
+    if (node->kind != NODE_FUNCTION) {
+        call.input = eval_input(ev, node);
+        if (call.input == NULL)
+            return NULL;
+    }
     ev->run->grown++;
     bool is_filter = node->kind == NODE_FILTER;
-    if (is_filter && value_is_null(input) && (builtin->flags & BUILTIN_TAKES_NULL) == 0)
+    if (is_filter && value_is_null(call.input) && (builtin->flags & BUILTIN_TAKES_NULL) == 0)
         return &value_null;
     if ((builtin->flags & BUILTIN_NEEDS_FIRST) != 0 && slots[0] == NULL) {
         struct name first = call_param(&call, 0);
@@ -312,7 +333,7 @@ static const struct value *call_builtin(struct evaluator *ev,
 static const struct value *eval_function(struct evaluator *ev, const struct node *node)
 {
     if (node->call->builtin != NULL)
-        return call_builtin(ev, node, NULL);
+        return call_builtin(ev, node);
     for (size_t i = 0; i < ev->expr->macro_count; i++) {
         if (names_equal(&ev->expr->macros[i].name, &node->call->name))
             return call_macro(ev, node, &ev->expr->macros[i]);
@@ -320,17 +341,10 @@ static const struct value *eval_function(struct evaluator *ev, const struct node
     return unknown_callable(ev, node);
 }
 
-/* A filter or a test. */
+/* A filter or a test; one that does not exist fails before its input is looked at. */
 static const struct value *eval_applied(struct evaluator *ev, const struct node *node)
 {
-    const struct builtin *builtin = node->call->builtin;
-    const struct value *input = eval(ev, node->call->input);
-    if (input == NULL) {
-        bool takes = builtin != NULL && (builtin->flags & BUILTIN_TAKES_UNDEFINED) != 0;
-        if (!takes || !undefined_forget(ev))
-            return NULL;
-    }
-    return builtin == NULL ? unknown_callable(ev, node) : call_builtin(ev, node, input);
+    return node->call->builtin == NULL ? unknown_callable(ev, node) : call_builtin(ev, node);
 }
 
 static const struct value *eval_test(struct evaluator *ev, const struct node *node)
@@ -403,6 +417,8 @@ static const struct value *eval_binary(struct evaluator *ev, const struct node *
             return NULL;
         return eval(ev, node->operands.right);
     }
+    if (operation == OP_CONTAINS && left != NULL && left->kind == VALUE_NULL)
+        return &value_false; // whatever the right side is
     const struct value *right = left == NULL ? NULL : eval(ev, node->operands.right);
     if (right == NULL) {
         if (is_strict(operation))

@@ -296,6 +296,12 @@ const struct value *call_display(struct call *call, size_t index);
 /* An integer argument (integral doubles count); `fallback` when absent or null. */
 bool call_int(struct call *call, size_t index, int64_t fallback, int64_t *out);
 
+/* The same for arguments of which the part behind the point is dropped. */
+bool call_count(struct call *call, size_t index, int64_t fallback, int64_t *out);
+
+/* A mandatory string argument; NULL with the failure noted. */
+const struct value *call_string(struct call *call, size_t index);
+
 /* Name of a parameter, for messages. */
 struct name call_param(const struct call *call, size_t index);
 

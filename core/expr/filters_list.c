@@ -85,7 +85,7 @@ static const struct value *run_slice(struct call *call)
         return call_fail(call, "needs a list or a string, not %s", value_kind_name(input));
     int64_t length = (int64_t)(is_text ? utf16_length(input->string.bytes, input->string.length)
                                        : input->list.count);
-    if (!call_int(call, 0, 0, &from) || !call_int(call, 1, length, &to))
+    if (!call_count(call, 0, 0, &from) || !call_count(call, 1, length, &to))
         return NULL;
     bool has_end = call_arg(call, 1) != NULL;
     if (from < 0 || from > length || to > length || (has_end && to <= from))
@@ -116,7 +116,7 @@ static const struct value *run_chunk(struct call *call)
         return NULL;
     if (call_arg(call, 0) == NULL)
         return call_fail(call, "argument 'size' is missing");
-    if (!call_int(call, 0, 0, &size))
+    if (!call_count(call, 0, 0, &size))
         return NULL;
     if (size <= 0)
         return call_fail(call, "argument 'size' must be positive");
@@ -196,12 +196,11 @@ static const struct value *run_distinct(struct call *call)
 
 static const struct value *run_join(struct call *call)
 {
-    const struct value *separator = call_arg(call, 0);
-    if (!call_needs_list(call))
+    const struct value *separator = NULL;
+    if (!call_needs_list(call) || !call_text(call, 0, &separator))
         return NULL;
-    separator = display(call->ev, call->node, separator == NULL ? &value_empty_string : separator);
     if (separator == NULL)
-        return NULL;
+        separator = &value_empty_string;
     struct buf buf = { 0 };
     for (size_t i = 0; i < call->input->list.count && buf.length <= EXPR_OUTPUT_MAX; i++) {
         if (i > 0)
@@ -303,16 +302,10 @@ static const struct value *run_merge(struct call *call)
     const struct value *input = value_force(call->ev->arena, call->input);
     const struct value *items = call_arg(call, 0);
     items = value_force(call->ev->arena, items);
-    if (call->args[0] == NULL)
-        return call_fail(call, "argument 'items' is missing");
     if (value_is_null(input) && items == NULL)
         return call_fail(call, "needs a map or a list, not null");
-    if (value_is_null(input) || items == NULL) {
-        const struct value *only = items == NULL ? input : items;
-        if (only->kind == VALUE_MAP || only->kind == VALUE_LIST)
-            return only;
-        return call_fail(call, "needs a map or a list, not %s", value_kind_name(only));
-    }
+    if (value_is_null(input) || items == NULL)
+        return items == NULL ? input : items;
     call->ev->run->built = true;
     bool fits = items->kind == VALUE_MAP || items->kind == VALUE_LIST;
     if (!charge(call->ev, call->node, (value_count(input) + value_count(items)) / 4))

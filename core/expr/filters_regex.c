@@ -266,7 +266,7 @@ static const struct value *run_split(struct call *call)
     int64_t limit = 0;
     if (!call_needs_string(call))
         return NULL;
-    const struct value *pattern = call_display(call, 0);
+    const struct value *pattern = call_string(call, 0);
     if (pattern == NULL || !call_int(call, 1, 0, &limit))
         return NULL;
     return text_split(call->ev, call->node, call->input, pattern, limit);

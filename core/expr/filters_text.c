@@ -163,17 +163,16 @@ static const char *find_last(const struct value *text, const struct value *part)
 static const struct value *substring(struct call *call, enum side side)
 {
     const struct value *text = input_text(call);
-    const struct value *part = call_arg(call, 0);
+    const struct value *part = NULL;
     bool is_before = side == SIDE_BEFORE || side == SIDE_BEFORE_LAST;
     bool is_last = side == SIDE_BEFORE_LAST || side == SIDE_AFTER_LAST;
-    if (text == NULL)
+    if (text == NULL || !call_text(call, 0, &part))
         return NULL;
     if (call->args[0] == NULL)
         return call_fail(call, "argument 'separator' is missing");
     if (part == NULL)
         return is_before ? text : &value_empty_string;
-    part = display(call->ev, call->node, part);
-    if (part == NULL || !charge(call->ev, call->node, text->string.length / 64))
+    if (!charge(call->ev, call->node, text->string.length / 64))
         return NULL;
     if (part->string.length == 0)
         return side == SIDE_BEFORE || side == SIDE_AFTER_LAST ? &value_empty_string : text;
@@ -231,20 +230,17 @@ static const struct value *indented(struct call *call, bool first_too)
 {
     int64_t amount = 0;
     const struct value *text = input_text(call);
-    const struct value *prefix = call_arg(call, 1);
-    if (text == NULL)
-        return NULL;
+    const struct value *prefix = NULL;
+    if (text == NULL || text->string.length == 0)
+        return text;
     if (call_arg(call, 0) == NULL)
         return call_fail(call, "argument 'amount' is missing");
     if (!call_int(call, 0, 0, &amount))
         return NULL;
     if (amount < 0)
         return call_fail(call, "argument 'amount' must not be negative");
-    prefix = prefix == NULL ? NULL : display(call->ev, call->node, prefix);
-    if (prefix == NULL && call_arg(call, 1) != NULL)
+    if (!call_text(call, 1, &prefix))
         return NULL;
-    if (text->string.length == 0)
-        return text;
     const char *unit = prefix == NULL ? " " : prefix->string.bytes;
     size_t unit_length = prefix == NULL ? 1 : prefix->string.length;
     if (unit_length > 0 && (uint64_t)amount > EXPR_OUTPUT_MAX / unit_length)

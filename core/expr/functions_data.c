@@ -74,6 +74,7 @@ static const struct value *run_from_yaml(struct call *call)
     if (text == NULL)
         return NULL;
     limits.boolean_words = true;
+    limits.needs_document = true;
     limits.bytes_max = EXPR_OUTPUT_MAX;
     return result_of(
         call,

@@ -80,8 +80,9 @@ static const struct value *extreme(struct call *call, bool largest)
         const struct value *value = call_arg(call, i);
         if (value == NULL)
             continue;
-        if (!value_is_number(value))
-            return call_fail(call, "needs numbers, not %s", value_kind_name(value));
+        if (best != NULL && !(value_is_number(value) && value_is_number(best)))
+            return call_fail(call, "needs numbers, not %s",
+                             value_kind_name(value_is_number(value) ? best : value));
         int order = best == NULL ? 0 : compare_numbers(value, best);
         if (best == NULL || (largest ? order > 0 : order < 0))
             best = value;
@@ -106,9 +107,7 @@ static const struct value *run_range(struct call *call)
     int64_t increment = 0;
     if (start == NULL || end == NULL)
         return call_fail(call, "arguments 'start' and 'end' must not be missing or null");
-    if (call->args[2] != NULL && call_arg(call, 2) == NULL)
-        return call_fail(call, "argument 'increment' must not be null");
-    if (!call_int(call, 2, 1, &increment))
+    if (!call_count(call, 2, 1, &increment))
         return NULL;
     return range(call->ev, call->node, start, end, increment);
 }

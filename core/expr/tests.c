@@ -67,7 +67,7 @@ static const struct value *run_json(struct call *call)
     if (!call_needs_string(call))
         return NULL;
     const struct value *text = call->input;
-    if (text->string.length == 0)
+    if (text->string.length == strspn(text->string.bytes, " \t\r\n"))
         return &value_true;
     if (!charge(call->ev, call->node, text->string.length / 16 + 1))
         return NULL;
