@@ -176,7 +176,8 @@ static bool scan_year(struct scan *scan, int32_t *year)
     if (is_signed)
         scan->at++;
     size_t count = digits_ahead(scan);
-    if (count < 4 || count > 6 || (count > 4 && !is_signed))
+    bool has_plus = is_signed && !negative;
+    if (count < 4 || count > 6 || (count > 4 && !is_signed) || (count == 4 && has_plus))
         return false;
     if (!scan_digits(scan, count, year))
         return false;
@@ -370,13 +371,18 @@ static char *put_two(char *at, int32_t number)
     return at;
 }
 
+static char *put_year(char *at, int32_t year)
+{
+    if (year < 0)
+        *at++ = '-';
+    else if (year > 9999)
+        *at++ = '+';
+    return put_padded(at, year < 0 ? -(int64_t)year : year, 4);
+}
+
 static char *put_date(char *at, const struct civil *civil)
 {
-    if (civil->year < 0)
-        *at++ = '-';
-    else if (civil->year > 9999)
-        *at++ = '+';
-    at = put_padded(at, civil->year < 0 ? -civil->year : civil->year, 4);
+    at = put_year(at, civil->year);
     *at++ = '-';
     at = put_two(at, civil->month);
     *at++ = '-';
@@ -428,6 +434,12 @@ static char *put_instant(char *at, usec_t when, int32_t nanos)
     at = put_time(at, &civil, nanos, true);
     *at++ = 'Z';
     return at;
+}
+
+void time_write_year(struct buf *buf, int32_t year)
+{
+    char text[PART_BYTES];
+    buf_add(buf, text, (size_t)(put_year(text, year) - text));
 }
 
 void time_write_date(struct buf *buf, const struct civil *civil)

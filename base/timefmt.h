@@ -99,6 +99,9 @@ char *time_format_instant(struct arena *arena, usec_t at);
 /* 2024-03-07, and beyond four digits +10000-01-01. */
 void time_write_date(struct buf *buf, const struct civil *civil);
 
+/* At least four digits; a sign before years outside 0–9999. */
+void time_write_year(struct buf *buf, int32_t year);
+
 /*
  * 09:05, 09:05:03, 09:05:03.5: seconds are left out when second and fraction are zero, unless
  * `seconds`; the fraction has 3, 6 or 9 digits.

@@ -502,6 +502,16 @@ const struct tz *tz_utc(void)
     return &utc;
 }
 
+const struct tz *tz_of_offset(int32_t offset)
+{
+    struct buf name = { 0 };
+    time_write_offset(&name, offset);
+    const struct tz *tz = tz_get(buf_text(&name), NULL);
+    buf_free(&name);
+    CHECK(tz != NULL);
+    return tz;
+}
+
 const char *tz_name(const struct tz *tz)
 {
     return tz->name;

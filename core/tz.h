@@ -49,6 +49,9 @@ const struct tz *tz_get(const char *name, struct error *err);
 
 const struct tz *tz_utc(void);
 
+/* The zone of a fixed offset, seconds east of UTC, at most 18 hours either way. */
+const struct tz *tz_of_offset(int32_t offset);
+
 /* "Europe/Paris", "UTC", "+02:00", "UTC+02:00", "Z". */
 const char *tz_name(const struct tz *tz);
 

@@ -76,7 +76,8 @@ static void write_iso_instant(struct buf *out, const struct moment *moment)
 
 static void write_iso_ordinal_date(struct buf *out, const struct moment *moment)
 {
-    buf_printf(out, "%04d-%03d", moment->local.year, moment->local.yearday);
+    time_write_year(out, moment->local.year);
+    buf_printf(out, "-%03d", moment->local.yearday);
     time_write_offset(out, moment->offset);
 }
 
@@ -85,7 +86,8 @@ static void write_iso_week_date(struct buf *out, const struct moment *moment)
     int32_t year = 0;
     int32_t week = 0;
     civil_iso_week(&moment->local, &year, &week);
-    buf_printf(out, "%04d-W%02d-%d", year, week, moment->local.weekday);
+    time_write_year(out, year);
+    buf_printf(out, "-W%02d-%d", week, moment->local.weekday);
     time_write_offset(out, moment->offset);
 }
 
@@ -115,10 +117,8 @@ static const struct named_format {
     { "sql_seq", "yyyy-MM-dd HH:mm:ss", NULL, false },
     { "iso_date_time", NULL, write_iso_date_time, true },
     { "iso_zoned_date_time", NULL, write_iso_date_time, true },
-    { "iso_offset_date_time", NULL, write_iso_offset_date_time, true },
     { "iso_local_date_time", NULL, write_iso_local_date_time, true },
     { "iso_local_date", "yyyy-MM-dd", write_iso_local_date, false },
-    { "iso_offset_date", "yyyy-MM-ddXXX", write_iso_date, false },
     { "iso_date", "yyyy-MM-dd[XXX]", write_iso_date, false },
     { "iso_local_time", "HH:mm[:ss]", write_iso_time, false },
     { "iso_time", "HH:mm[:ss][XXX]", write_iso_offset_time, false },
@@ -167,16 +167,32 @@ static bool option(struct call *call, int index, const struct value **out)
     return index < 0 || call_text(call, (size_t)index, out);
 }
 
+/* An argument that may be left out, but not be null. */
+static bool is_absent_or_set(struct call *call, int index)
+{
+    if (index < 0 || call->args[index] == NULL || !value_is_null(call->args[index]))
+        return true;
+    struct name name = call_param(call, (size_t)index);
+    (void)call_fail(call, "argument '%.*s' must not be null", (int)name.length, name.text);
+    return false;
+}
+
 bool date_options(
     struct call *call, int format, int zone, int existing, int locale, struct date_options *out)
 {
     const struct value *zone_name = NULL;
     const struct value *language = NULL;
     if (!option(call, format, &out->format) || !option(call, zone, &zone_name) ||
-        !option(call, existing, &out->existing) || !option(call, locale, &language))
+        !option(call, existing, &out->existing) || !option(call, locale, &language) ||
+        !is_absent_or_set(call, format) || !is_absent_or_set(call, locale))
         return false;
     out->tz = zone_of(call, zone_name == NULL ? call->ev->run->env->zone : zone_name->string.bytes);
     out->locale = date_locale_find(language == NULL ? NULL : language->string.bytes);
+    if (out->locale != NULL && language != NULL && language->string.length > 0) {
+        out->regional = *out->locale;
+        date_locale_weeks(&out->regional, language->string.bytes);
+        out->locale = &out->regional;
+    }
     if (out->locale == NULL && language != NULL)
         (void)call_fail(call, "the language '%.40s' is not known", language->string.bytes);
     return out->tz != NULL && out->locale != NULL;
@@ -204,12 +220,14 @@ static bool read_iso(struct call *call,
         return not_a_date(call, "a time of day is not a date");
     usec_t local = civil_at(&parts.civil);
     usec_t at = local - parts.offset * USEC_SEC;
-    if (parts.zone != NULL &&
-        zone_of(call, arena_strndup(call->ev->arena, parts.zone, parts.zone_length)) == NULL)
+    const struct tz *own = parts.has_offset ? tz_of_offset(parts.offset) : tz;
+    if (parts.zone != NULL)
+        own = zone_of(call, arena_strndup(call->ev->arena, parts.zone, parts.zone_length));
+    if (own == NULL)
         return false;
     if (!parts.has_offset)
         (void)tz_resolve(tz, local, &at);
-    *out = moment_at(at, parts.nanos, tz);
+    *out = moment_at(at, parts.nanos, own);
     return true;
 }
 
@@ -231,12 +249,9 @@ static bool read_iso_week(struct call *call,
     fourth = civil_of(civil_at(&fourth));
     int64_t days = civil_days(year, 1, 4) - (fourth.weekday - 1) + (week - 1) * 7LL + day - 1;
     int32_t offset = 0;
-    usec_t at = days * USEC_DAY;
-    if (bytes[used] == '\0')
-        (void)tz_resolve(tz, days * USEC_DAY, &at);
-    else if (time_parse_offset(bytes + used, strlen(bytes + used), &offset))
-        at -= offset * USEC_SEC;
-    else
+    usec_t at = 0;
+    (void)tz_resolve(tz, days * USEC_DAY, &at); // a date alone begins in the wanted zone
+    if (bytes[used] != '\0' && !time_parse_offset(bytes + used, strlen(bytes + used), &offset))
         return not_a_date(call, "the text is not a week date such as 2024-W10-4");
     *out = moment_at(at, 0, tz);
     return true;
@@ -343,7 +358,11 @@ const struct value *date_text(struct call *call,
     const struct named_format *named = named_format(format);
     bool done = true;
     struct moment there = moment_at(moment->at, moment->nanos, options->tz);
-    if (named != NULL && named->write != NULL) {
+    bool fits_rfc = there.local.year >= 0 && there.local.year <= 9999;
+    if (named != NULL && named->write == write_rfc_1123 && !fits_rfc) {
+        done =
+            error_set(&why, ERR_INVALID, "the year %d does not have four digits", there.local.year);
+    } else if (named != NULL && named->write != NULL) {
         named->write(&out, &there);
     } else {
         const char *pattern =

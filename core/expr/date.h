@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
+#include "core/expr/date_names.h"
 #include "core/expr/date_pattern.h"
 
 struct call;
-struct date_locale;
 struct value;
 
 /* How a call wants dates read and written. */
@@ -19,6 +19,7 @@ struct date_options {
     const struct value *format;   /* string, or NULL: iso */
     const struct value *existing; /* string or NULL */
     const struct date_locale *locale;
+    struct date_locale regional; /* what `locale` points to when a language was given */
 };
 
 /* Reads the arguments; an index of -1 means that the callable has no such parameter. */

@@ -6,8 +6,9 @@
 #include "base/check.h"
 #include "base/str.h"
 
-#define SUNDAY 7
-#define MONDAY 1
+#define SUNDAY   7
+#define MONDAY   1
+#define SATURDAY 6
 
 static const struct date_locale locales[] = {
     {
@@ -187,6 +188,34 @@ const struct date_locale *date_locale_find(const char *tag)
     return NULL;
 }
 
+/* Is the region one of a list of two-letter codes? */
+static bool is_region_of(const char *list, const char *region)
+{
+    for (; *list != '\0'; list += 3) {
+        if (list[0] == region[0] && list[1] == region[1])
+            return true;
+    }
+    return false;
+}
+
+void date_locale_weeks(struct date_locale *locale, const char *tag)
+{
+    static const char sunday[] = "AG AS BD BR BS BT BW BZ CA CO DM DO ET GT GU HK HN ID IL IN JM "
+                                 "JP KE KH KR LA MH MM MO MT MX MZ NI NP PA PE PH PK PR PT PY SA "
+                                 "SG SV TH TT TW UM US VE VI WS YE ZA ZW ";
+    static const char saturday[] = "AE AF BH DJ DZ EG IQ IR JO KW LY OM QA SD SY ";
+    static const char four_days[] = "AD AN AT AX BE BG CH CZ DE DK EE ES FI FJ FO FR GB GF GG GI "
+                                    "GP GR HU IE IM IS IT JE LI LT LU MC MQ NL NO PL PT RE RU SE "
+                                    "SJ SK SM VA ";
+    const char *region = tag + strcspn(tag, "_-");
+    bool is_known = strlen(region) >= 3;
+    region += is_known ? 1 : 0;
+    locale->first_day = !is_known || is_region_of(sunday, region) ? SUNDAY
+                        : is_region_of(saturday, region)          ? SATURDAY
+                                                                  : MONDAY;
+    locale->min_days = is_known && is_region_of(four_days, region) ? 4 : 1;
+}
+
 /* ---- zones with letters in tzdata ---- */
 
 static const struct {
@@ -197,7 +226,7 @@ static const struct {
     const char *generic_short;
     const char *zone; /* that people mean, for the row that defines it */
 } lettered[] = {
-    { "UTC", NULL, "Coordinated Universal Time", NULL, NULL, "UTC" },
+    { "UTC", NULL, "Coordinated Universal Time", "Coordinated Universal Time", NULL, "UTC" },
     { "GMT", "Europe/Dublin", "Greenwich Mean Time", "Ireland Time", NULL, NULL },
     { "GMT", NULL, "Greenwich Mean Time", "Greenwich Mean Time", "GMT", "GMT" },
     { "BST", "Europe/", "British Summer Time", "United Kingdom Time", NULL, "Europe/London" },
@@ -216,6 +245,7 @@ static const struct {
     { "EDT", NULL, "Eastern Daylight Time", "Eastern Time", "ET", "America/New_York" },
     { "CST", "Asia/Taipei", "Taipei Standard Time", "Taipei Time", NULL, NULL },
     { "CST", "Asia/", "China Standard Time", "China Time", NULL, NULL },
+    { "CST", "PRC", "China Standard Time", "China Time", NULL, NULL },
     { "CST", "America/Havana", "Cuba Standard Time", "Cuba Time", NULL, NULL },
     { "CDT", "America/Havana", "Cuba Daylight Time", "Cuba Time", NULL, NULL },
     { "CST", NULL, "Central Standard Time", "Central Time", "CT", "America/Chicago" },
@@ -324,6 +354,16 @@ const char *zone_short_name(const char *zone, bool is_dst)
     return NULL;
 }
 
+/* The abbreviation of standard time that goes with that of a row: CET for CEST. */
+static const char *standard_letters(size_t row)
+{
+    for (size_t i = 0; i < row && lettered[row].generic != NULL; i++) {
+        if (lettered[i].generic != NULL && str_eq(lettered[i].generic, lettered[row].generic))
+            return lettered[i].abbreviation;
+    }
+    return lettered[row].abbreviation;
+}
+
 const char *zone_generic_name(const char *zone, const char *abbreviation, bool is_long)
 {
     for (size_t i = 0; i < COUNT_OF(unlettered); i++) {
@@ -333,7 +373,9 @@ const char *zone_generic_name(const char *zone, const char *abbreviation, bool i
     for (size_t i = 0; i < COUNT_OF(lettered); i++) {
         if (str_eq(lettered[i].abbreviation, abbreviation) &&
             (lettered[i].region == NULL || str_starts(zone, lettered[i].region)))
-            return is_long ? lettered[i].generic : lettered[i].generic_short;
+            return is_long                             ? lettered[i].generic
+                   : lettered[i].generic_short != NULL ? lettered[i].generic_short
+                                                       : standard_letters(i);
     }
     return NULL;
 }
@@ -346,4 +388,23 @@ const char *zone_of_abbreviation(const char *abbreviation, size_t length)
             return lettered[i].zone;
     }
     return NULL;
+}
+
+const char *zone_of_long_name(const char **at, const char *end)
+{
+    const char *zone = NULL;
+    size_t longest = 0;
+    for (size_t i = 0; i < COUNT_OF(lettered); i++) {
+        const char *names[] = { lettered[i].name, lettered[i].generic };
+        for (size_t j = 0; j < COUNT_OF(names) && lettered[i].zone != NULL; j++) {
+            size_t length = names[j] == NULL ? 0 : strlen(names[j]);
+            if (length > longest && length <= (size_t)(end - *at) &&
+                memcmp(*at, names[j], length) == 0) {
+                longest = length;
+                zone = lettered[i].zone;
+            }
+        }
+    }
+    *at += longest;
+    return zone;
 }

@@ -35,6 +35,12 @@ struct date_locale {
 const struct date_locale *date_locale_find(const char *tag);
 
 /*
+ * Sets first_day and min_days by the region of a tag ("de_DE", "en-GB"); without one weeks start on
+ * Sunday.
+ */
+void date_locale_weeks(struct date_locale *locale, const char *tag);
+
+/*
  * Long name of a zone, "Central European Summer Time". NULL when it has none.
  *
  * zone          IANA name
@@ -50,5 +56,8 @@ const char *zone_generic_name(const char *zone, const char *abbreviation, bool i
 
 /* A zone that people mean by an abbreviation, "Europe/Paris" for "CET"; NULL for others. */
 const char *zone_of_abbreviation(const char *abbreviation, size_t length);
+
+/* The zone whose long name a text goes on with; *at moves behind it. NULL when it is none. */
+const char *zone_of_long_name(const char **at, const char *end);
 
 #endif

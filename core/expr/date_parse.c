@@ -49,6 +49,7 @@ struct width {
     bool is_fixed;
     int32_t least;
     int32_t most;
+    bool is_padded; /* digits beyond `least` need a sign before them */
 };
 
 static struct width width_of(const struct date_item *item)
@@ -58,17 +59,17 @@ static struct width width_of(const struct date_item *item)
         return (struct width){ .is_number = false };
     if (strchr("uyY", item->letter) != NULL)
         return (struct width){ true, count == 2, count == 2 ? 2 : count,
-                               count == 2 ? 2 : NUMBER_DIGITS_MAX };
+                               count == 2 ? 2 : NUMBER_DIGITS_MAX, count >= 4 };
     if (item->letter == 'S')
-        return (struct width){ true, true, count, count };
+        return (struct width){ true, true, count, count, false };
     if (item->letter == 'D')
-        return (struct width){ true, count == 3, count, 3 };
+        return (struct width){ true, count == 3, count, 3, false };
     if (strchr("AnN", item->letter) != NULL)
-        return (struct width){ true, false, count, NUMBER_DIGITS_MAX };
+        return (struct width){ true, false, count, NUMBER_DIGITS_MAX, false };
     if (strchr("MLQqe", item->letter) != NULL && count > 2)
         return (struct width){ .is_number = false };
     if (strchr("MLQqdhHKkmswecWF", item->letter) != NULL)
-        return (struct width){ true, count == 2, count, count == 2 ? 2 : NUMBER_DIGITS_MAX };
+        return (struct width){ true, count == 2, count, count == 2 ? 2 : NUMBER_DIGITS_MAX, false };
     return (struct width){ .is_number = false };
 }
 
@@ -88,7 +89,8 @@ static int32_t reserved_behind(const struct date_items *items, size_t i)
 static bool take_number(struct parse *parse, struct width width, int32_t reserve, int64_t *out)
 {
     bool negative = !width.is_fixed && parse->at < parse->end && *parse->at == '-';
-    const char *at = parse->at + (negative ? 1 : 0);
+    bool has_plus = width.is_padded && parse->at < parse->end && *parse->at == '+';
+    const char *at = parse->at + (negative || has_plus ? 1 : 0);
     int32_t ahead = 0;
     while (at + ahead < parse->end && ahead < width.most + reserve && at[ahead] >= '0' &&
            at[ahead] <= '9')
@@ -99,6 +101,8 @@ static bool take_number(struct parse *parse, struct width width, int32_t reserve
     count = count > width.most ? width.most : count;
     if (count < width.least || count > ahead || count == 0)
         return false;
+    if (width.is_padded && !negative && has_plus != (count > width.least))
+        return false; // more digits than letters need a sign
     int64_t number = 0;
     for (int32_t i = 0; i < count; i++)
         number = number * 10 + (at[i] - '0');
@@ -139,7 +143,8 @@ static bool set_number(struct parse *parse, const struct date_item *item, int64_
     case 'u':
         return set_part(parse, PART_YEAR, item->count == 2 ? two_digits : number);
     case 'y':
-        return set_part(parse, PART_YEAR_OF_ERA, item->count == 2 ? two_digits : number);
+        return number >= 1 &&
+               set_part(parse, PART_YEAR_OF_ERA, item->count == 2 ? two_digits : number);
     case 'Y':
         return set_part(parse, PART_WEEK_YEAR, item->count == 2 ? two_digits : number);
     case 'w':
@@ -159,11 +164,11 @@ static bool set_number(struct parse *parse, const struct date_item *item, int64_
     case 'H':
         return set_part(parse, PART_HOUR, number);
     case 'k':
-        return number >= 1 && set_part(parse, PART_HOUR, number == 24 ? 0 : number);
+        return set_part(parse, PART_HOUR, number == 24 ? 0 : number);
     case 'K':
         return number <= 11 && set_part(parse, PART_HOUR_OF_HALF, number);
     case 'h':
-        return number >= 1 && number <= 12 && set_part(parse, PART_HOUR_OF_HALF, number % 12);
+        return number >= 0 && number <= 12 && set_part(parse, PART_HOUR_OF_HALF, number % 12);
     case 'm':
         return set_part(parse, PART_MINUTE, number);
     case 's':
@@ -186,7 +191,7 @@ static bool set_number(struct parse *parse, const struct date_item *item, int64_
 static bool take_two(struct parse *parse, int32_t *out)
 {
     int64_t number = 0;
-    if (!take_number(parse, (struct width){ true, true, 2, 2 }, 0, &number))
+    if (!take_number(parse, (struct width){ true, true, 2, 2, false }, 0, &number))
         return false;
     *out = (int32_t)number;
     return true;
@@ -237,7 +242,7 @@ static bool take_gmt(struct parse *parse)
     if (!negative && !(parse->at < parse->end && *parse->at == '+'))
         return set_part(parse, PART_OFFSET, 0);
     parse->at++;
-    if (!take_number(parse, (struct width){ true, false, 1, 2 }, 0, &hour) || hour > 18)
+    if (!take_number(parse, (struct width){ true, false, 1, 2, false }, 0, &hour) || hour > 18)
         return false;
     if (take_char(parse, ':') && !take_two(parse, &minute))
         return false;
@@ -258,10 +263,13 @@ static bool take_offset_field(struct parse *parse, const struct date_item *item)
     return take_offset(parse, count != 1, count == 3 || count == 5);
 }
 
-/* A zone by name or abbreviation. */
+/* A zone by name, abbreviation or long name ("Central European Time"). */
 static bool take_zone(struct parse *parse)
 {
     const char *start = parse->at;
+    const char *known = zone_of_long_name(&parse->at, parse->end);
+    if (known != NULL)
+        return (parse->zone = tz_get(known, NULL)) != NULL;
     while (parse->at < parse->end &&
            (date_is_letter(*parse->at) || (*parse->at >= '0' && *parse->at <= '9') ||
             strchr("/_+-:", *parse->at) != NULL))
@@ -333,7 +341,7 @@ static bool take_item(struct parse *parse, const struct date_items *items, size_
     if (!width.is_number)
         return take_text_field(parse, &plain);
     if (item->pad > 0)
-        width = (struct width){ true, false, 1, item->pad };
+        width = (struct width){ true, false, 1, item->pad, false };
     return take_number(parse, width, reserved_behind(items, i), &number) &&
            set_number(parse, &plain, number);
 }
@@ -408,7 +416,10 @@ static bool resolve_week_date(const struct parse *parse, struct civil *date)
                    (date_local_weekday(day.weekday, first) - 1) + (week - 1) * 7 +
                    date_local_weekday((int32_t)weekday, first) - 1;
     *date = civil_of(days * USEC_DAY);
-    return true;
+    int32_t year_there = 0;
+    int32_t week_there = 0;
+    date_week(date, first, parse->locale->min_days, &year_there, &week_there);
+    return year_there == year && week_there == week; // not every year has a 53rd week
 }
 
 static bool resolve_date(const struct parse *parse, struct civil *date)
@@ -437,19 +448,28 @@ static bool resolve_date(const struct parse *parse, struct civil *date)
     return parse->parts[PART_WEEKDAY] == ABSENT || parse->parts[PART_WEEKDAY] == whole.weekday;
 }
 
-/* Nanoseconds since midnight. */
-static bool resolve_time(const struct parse *parse, int64_t *nanos)
+/*
+ * Nanoseconds since midnight, a whole day for 24:00. Without an hour the text tells no time, even
+ * when it has minutes.
+ */
+static bool resolve_time(const struct parse *parse, bool *has_time, int64_t *nanos)
 {
     const int64_t *parts = parse->parts;
     int64_t hour = parts[PART_HOUR];
     if (hour == ABSENT && parts[PART_HOUR_OF_HALF] != ABSENT && parts[PART_HALF] != ABSENT)
         hour = parts[PART_HOUR_OF_HALF] + 12 * parts[PART_HALF];
-    if (!in_range(hour, 0, 23) || !in_range(parts[PART_MINUTE], 0, 59) ||
+    bool is_midnight = hour == 24 && or_zero(parts[PART_MINUTE]) == 0 &&
+                       or_zero(parts[PART_SECOND]) == 0 && or_zero(parts[PART_NANO]) == 0;
+    if (!in_range(hour, 0, is_midnight ? 24 : 23) || !in_range(parts[PART_MINUTE], 0, 59) ||
         !in_range(parts[PART_SECOND], 0, 59) || !in_range(parts[PART_NANO], 0, 999999999) ||
         !in_range(parts[PART_MILLI_OF_DAY], 0, 86399999) ||
         !in_range(parts[PART_NANO_OF_DAY], 0, 86399999999999))
         return false;
-    if (parts[PART_NANO_OF_DAY] != ABSENT)
+    *has_time =
+        hour != ABSENT || parts[PART_NANO_OF_DAY] != ABSENT || parts[PART_MILLI_OF_DAY] != ABSENT;
+    if (!*has_time)
+        *nanos = 0;
+    else if (parts[PART_NANO_OF_DAY] != ABSENT)
         *nanos = parts[PART_NANO_OF_DAY];
     else if (parts[PART_MILLI_OF_DAY] != ABSENT)
         *nanos = parts[PART_MILLI_OF_DAY] * 1000000;
@@ -466,14 +486,17 @@ static bool resolve(const struct parse *parse, const struct tz *tz, struct momen
     struct civil date = { .month = 1, .day = 1 };
     int64_t nanos = 0;
     usec_t at = 0;
-    if (!resolve_date(parse, &date) || !resolve_time(parse, &nanos))
+    bool has_time = false;
+    if (!resolve_date(parse, &date) || !resolve_time(parse, &has_time, &nanos))
         return false;
+    // A date alone begins in the wanted zone, whatever offset stands behind it.
     usec_t local = civil_at(&date) + nanos / 1000;
-    const struct tz *zone = parse->zone == NULL ? tz : parse->zone;
-    if (parse->parts[PART_OFFSET] != ABSENT)
-        at = local - parse->parts[PART_OFFSET] * USEC_SEC;
-    else
-        (void)tz_resolve(zone, local, &at);
+    const struct tz *zone = tz;
+    if (has_time && parse->parts[PART_OFFSET] != ABSENT)
+        zone = tz_of_offset((int32_t)parse->parts[PART_OFFSET]);
+    else if (has_time && parse->zone != NULL)
+        zone = parse->zone;
+    (void)tz_resolve(zone, local, &at);
     *out = moment_at(at, (int32_t)(nanos % 1000), zone);
     return true;
 }

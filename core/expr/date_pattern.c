@@ -110,21 +110,18 @@ static bool check_field(const struct date_item *item, struct error *err)
 static bool take_quoted(struct date_items *items, const char **at, struct error *err)
 {
     size_t start = items->literals.length;
-    if (**at == '\'') {
-        buf_putc(&items->literals, '\'');
-        (*at)++;
-    } else {
-        for (;; (*at)++) {
-            if (**at == '\0')
-                return error_set(err, ERR_INVALID, "a quote of the date pattern is never closed");
-            if (**at == '\'' && (*at)[1] == '\'')
-                (*at)++;
-            else if (**at == '\'')
-                break;
-            buf_putc(&items->literals, **at);
-        }
-        (*at)++;
+    for (;; (*at)++) {
+        if (**at == '\0')
+            return error_set(err, ERR_INVALID, "a quote of the date pattern is never closed");
+        if (**at == '\'' && (*at)[1] == '\'')
+            (*at)++;
+        else if (**at == '\'')
+            break;
+        buf_putc(&items->literals, **at);
     }
+    (*at)++;
+    if (items->literals.length == start)
+        buf_putc(&items->literals, '\'');
     struct date_item *item = VEC_PUSH(&items->all);
     item->kind = DATE_LITERAL;
     item->count = (int32_t)start; // becomes a pointer once all literals are known
@@ -215,7 +212,7 @@ static void put_year(struct buf *out, int32_t year, int32_t count)
 {
     static const int32_t powers[] = { 1, 10, 100, 1000, 10000, 100000 };
     if (count == 2) {
-        put_number(out, (year % 100 + 100) % 100, 2);
+        put_number(out, (year < 0 ? -year : year) % 100, 2);
         return;
     }
     if (count >= 4 && count <= 5 && year >= powers[count])
@@ -276,18 +273,24 @@ static void put_quarter(struct buf *out,
         put_number(out, quarter, item->count == 2 ? 2 : 1);
 }
 
-static void put_day_period(struct buf *out, int32_t hour, const struct date_locale *locale)
+static void put_day_period(struct buf *out,
+                           const struct civil *date,
+                           const struct date_item *item,
+                           const struct date_locale *locale)
 {
+    int32_t hour = date->hour;
+    bool is_sharp = date->minute == 0 && hour % 12 == 0;
     if (!str_eq(locale->language, "en"))
         buf_puts(out, locale->am_pm[hour / 12]);
-    else if (hour == 12)
-        buf_puts(out, "noon");
-    else if (hour < 6 || hour >= 21)
-        buf_puts(out, "at night");
+    else if (is_sharp && item->count == 5)
+        buf_puts(out, hour == 0 ? "mi" : "n");
+    else if (is_sharp)
+        buf_puts(out, hour == 0 ? "midnight" : "noon");
     else
         buf_puts(out, hour < 12   ? "in the morning"
                       : hour < 18 ? "in the afternoon"
-                                  : "in the evening");
+                      : hour < 21 ? "in the evening"
+                                  : "at night");
 }
 
 /*
@@ -345,27 +348,46 @@ static void put_offset_field(struct buf *out, int32_t offset, const struct date_
         put_offset(out, offset, count != 1, count == 3 || count == 5, count >= 4);
 }
 
+/*
+ * The abbreviation by which people know the time of a zone: today's, for tzdata has others for long
+ * ago (LMT, and those of rules that no longer hold).
+ */
+static const char *zone_letters(const struct tz *tz, const struct tz_info *info)
+{
+    static const usec_t winter = 1705276800 * USEC_SEC; // 2024-01-15
+    static const usec_t summer = 1721001600 * USEC_SEC; // 2024-07-15
+    struct tz_info first = tz_at(tz, winter);
+    struct tz_info second = tz_at(tz, summer);
+    if (first.is_dst == info->is_dst)
+        return first.abbreviation;
+    return second.is_dst == info->is_dst ? second.abbreviation : info->abbreviation;
+}
+
 static void put_zone_name(struct buf *out,
                           const struct moment *moment,
                           const struct date_item *item)
 {
     const char *zone = tz_name(moment->tz);
     struct tz_info info = tz_at(moment->tz, moment->at);
+    const char *letters = zone_letters(moment->tz, &info);
+    bool has_letters = date_is_letter(letters[0]);
     const char *name = NULL;
     if (tz_is_offset(moment->tz) || item->letter == 'V') {
         buf_puts(out, zone);
         return;
     }
     if (item->letter == 'v')
-        name = zone_generic_name(zone, info.abbreviation, item->count == 4);
+        name = zone_generic_name(zone, letters, item->count == 4);
     else if (item->count == 4)
-        name = zone_long_name(zone, info.abbreviation, info.is_dst);
-    bool has_letters = date_is_letter(info.abbreviation[0]);
+        name = zone_long_name(zone, letters, info.is_dst);
     if (name == NULL && !has_letters)
         name = zone_short_name(zone, info.is_dst);
+    if (name == NULL && has_letters)
+        name = letters;
     if (name == NULL)
-        name = has_letters ? info.abbreviation : zone;
-    buf_puts(out, name);
+        put_gmt(out, info.offset, true);
+    else
+        buf_puts(out, name);
 }
 
 static void put_era(struct buf *out,
@@ -449,7 +471,7 @@ static void put_field(struct buf *out,
         buf_puts(out, locale->am_pm[date->hour / 12]);
         break;
     case 'B':
-        put_day_period(out, date->hour, locale);
+        put_day_period(out, date, item, locale);
         break;
     case 'h':
         put_number(out, (date->hour + 11) % 12 + 1, count);
@@ -517,6 +539,9 @@ bool date_format(struct buf *out,
             } else if (item->kind == DATE_FIELD) {
                 struct buf field = { 0 };
                 put_field(&field, moment, item, locale);
+                if (item->pad > 0 && field.length > (size_t)item->pad)
+                    done = error_set(err, ERR_INVALID, "'%c' is wider than the %d of its padding",
+                                     item->letter, item->pad);
                 for (size_t i = field.length; item->pad > 0 && i < (size_t)item->pad; i++)
                     buf_putc(out, ' ');
                 buf_add(out, buf_text(&field), field.length);

@@ -43,15 +43,22 @@ static const struct unit {
     { "MILLENNIA", 0, 0, 12000 },
 };
 
-/* A number, or the text of an integer. */
+/* 1 when the text is `+` and digits. */
+static size_t has_plus(const char *text)
+{
+    return text[0] == '+' && text[1] >= '0' && text[1] <= '9' ? 1 : 0;
+}
+
+/* A number, of which the whole part counts, or the text of an integer. */
 static bool amount_of(struct call *call, int64_t *out)
 {
     const struct value *value = call_arg(call, 0);
     if (value == NULL)
         (void)call_fail(call, "argument 'amount' is missing");
     else if (value->kind != VALUE_STRING)
-        return call_int(call, 0, 0, out);
-    else if (str_to_int(value->string.bytes, INT64_MIN, INT64_MAX, out))
+        return call_count(call, 0, 0, out);
+    else if (str_to_int(value->string.bytes + has_plus(value->string.bytes), INT64_MIN, INT64_MAX,
+                        out))
         return true;
     else
         (void)call_fail(call, "argument 'amount' must be an integer, not '%.40s'",
@@ -132,7 +139,6 @@ static const struct value *run_date_add(struct call *call)
     if (unit == NULL || !date_options(call, 2, 3, 4, 5, &options) ||
         !date_moment(call, call->input, &options, &moment))
         return NULL;
-    moment = moment_at(moment.at, moment.nanos, options.tz);
     bool fits =
         unit->nanos > 0 ? add_span(&moment, amount, unit->nanos) : add_dates(&moment, amount, unit);
     if (!fits || moment.local.year < -CIVIL_YEAR_MAX || moment.local.year > CIVIL_YEAR_MAX)

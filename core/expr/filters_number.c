@@ -250,9 +250,12 @@ static const struct value *smallest_real(struct call *call, const char *text)
     value_write_float32(&as_float, narrow);
     value_write_double(&as_double, wide);
     const struct value *value = NULL;
-    if (isfinite(narrow) && strcmp(buf_text(&as_float), buf_text(&as_double)) == 0)
+    // What is not zero must not become it.
+    bool is_zero = strcspn(text, "123456789") >= strcspn(text, "eE");
+    if (isfinite(narrow) && (is_zero || narrow != 0) &&
+        strcmp(buf_text(&as_float), buf_text(&as_double)) == 0)
         value = value_float32(call->ev->arena, narrow);
-    else if (isfinite(wide) && same_value(buf_text(&as_double), text))
+    else if (isfinite(wide) && (is_zero || wide != 0) && same_value(buf_text(&as_double), text))
         value = value_double(call->ev->arena, wide);
     buf_free(&as_float);
     buf_free(&as_double);
@@ -282,17 +285,31 @@ static const struct value *suffixed(struct call *call, const char *text)
     return value_double(call->ev->arena, strtod(number, NULL));
 }
 
-static const struct value *untyped(struct call *call, const char *text)
+/* Sign, `0x` or `#` and hexadecimal digits, `0` and octal digits, or decimal digits. */
+static const struct value *any_integer(struct call *call, const char *text)
 {
     const char *at = text;
     bool negative = skip_sign(&at);
-    bool is_hex = *at == '#' || (*at == '0' && (at[1] == 'x' || at[1] == 'X'));
-    if (is_hex) {
-        const char *digits = at + (*at == '#' ? 1 : 2);
-        if (!all_digits(digits, 16))
-            return not_a_number(call);
-        return smallest_integer(call, negative, to_decimal(call->ev->arena, digits, 16));
+    unsigned radix = 10;
+    if (*at == '#' || (*at == '0' && (at[1] == 'x' || at[1] == 'X'))) {
+        radix = 16;
+        at += *at == '#' ? 1 : 2;
+    } else if (*at == '0' && at[1] != '\0') {
+        radix = 8;
     }
+    if (!all_digits(at, radix))
+        return not_a_number(call);
+    return smallest_integer(call, negative,
+                            radix == 10 ? at : to_decimal(call->ev->arena, at, radix));
+}
+
+static const struct value *untyped(struct call *call, const char *text)
+{
+    const char *at = text;
+    (void)skip_sign(&at);
+    bool is_hex = *at == '#' || (*at == '0' && (at[1] == 'x' || at[1] == 'X'));
+    if (is_hex)
+        return any_integer(call, text);
     if (*at == '\0')
         return not_a_number(call);
     const struct value *value = suffixed(call, text);
@@ -300,32 +317,35 @@ static const struct value *untyped(struct call *call, const char *text)
         return value;
     if (strpbrk(text, ".eE") != NULL)
         return is_decimal_text(text) ? smallest_real(call, text) : not_a_number(call);
-    bool is_octal = *at == '0' && at[1] != '\0';
-    if (!all_digits(at, is_octal ? 8 : 10))
-        return not_a_number(call);
-    return smallest_integer(call, negative, is_octal ? to_decimal(call->ev->arena, at, 8) : at);
+    return any_integer(call, text);
 }
 
 static const struct value *typed_integer(struct call *call, const char *text, bool is_int)
 {
-    int64_t integer = 0;
-    const char *digits = *text == '+' && text[1] != '-' ? text + 1 : text;
-    if (!str_to_int(digits, is_int ? INT32_MIN : INT64_MIN, is_int ? INT32_MAX : INT64_MAX,
-                    &integer))
-        return not_a_number(call);
-    return integer_value(call, integer, is_int);
+    const struct value *value = any_integer(call, text);
+    if (value == NULL)
+        return NULL;
+    bool fits = value->kind == VALUE_INT &&
+                (!is_int || (value->integer >= INT32_MIN && value->integer <= INT32_MAX));
+    return fits ? integer_value(call, value->integer, is_int) : not_a_number(call);
 }
 
+/* Blanks around are fine here. */
 static const struct value *typed_real(struct call *call, const char *text, bool is_float)
 {
     double number = 0;
-    size_t length = strlen(text);
+    while (*text != '\0' && (unsigned char)*text <= ' ')
+        text++;
     char *copy = arena_strdup(call->ev->arena, text);
-    if (length > 1 && strchr("fFdD", copy[length - 1]) != NULL && is_decimal_text(text) == false)
+    size_t length = strlen(copy);
+    while (length > 0 && (unsigned char)copy[length - 1] <= ' ')
+        copy[--length] = '\0';
+    if (length > 1 && strchr("fFdD", copy[length - 1]) != NULL)
         copy[length - 1] = '\0';
-    bool is_word =
-        strcmp(text, "NaN") == 0 || strcmp(text, "Infinity") == 0 || strcmp(text, "-Infinity") == 0;
-    if ((!is_word && !is_decimal_text(copy)) || !str_to_double(copy, &number))
+    const char *word = copy + (*copy == '-' || *copy == '+' ? 1 : 0);
+    bool is_word = strcmp(word, "NaN") == 0 || strcmp(word, "Infinity") == 0;
+    const char *plain = is_word && *copy == '+' ? copy + 1 : copy;
+    if ((!is_word && !is_decimal_text(copy)) || !str_to_double(plain, &number))
         return not_a_number(call);
     if (is_float)
         return value_float32(call->ev->arena, is_word ? (float)number : strtof(copy, NULL));
@@ -334,15 +354,13 @@ static const struct value *typed_real(struct call *call, const char *text, bool 
 
 static const struct value *typed_big(struct call *call, const char *text)
 {
-    const char *digits = text;
-    bool negative = skip_sign(&digits);
-    if (!all_digits(digits, 10))
-        return not_a_number(call);
-    while (*digits == '0' && digits[1] != '\0')
-        digits++;
-    negative = negative && *digits != '0';
-    char *number = arena_printf(call->ev->arena, "%s%s", negative ? "-" : "", digits);
-    return value_text(call->ev->arena, VALUE_BIGINT, number, strlen(number));
+    const struct value *value = any_integer(call, text);
+    if (value == NULL || value->kind == VALUE_BIGINT)
+        return value;
+    const struct value *digits = display(call->ev, call->node, value);
+    return digits == NULL ? NULL
+                          : value_text(call->ev->arena, VALUE_BIGINT, digits->string.bytes,
+                                       digits->string.length);
 }
 
 static const struct value *run_number(struct call *call)
@@ -350,6 +368,8 @@ static const struct value *run_number(struct call *call)
     const struct value *type = NULL;
     if (!call_needs_string(call) || !call_text(call, 0, &type))
         return NULL;
+    if (type == NULL && call->args[0] != NULL)
+        return call_fail(call, "argument 'type' must not be null");
     const struct value *input = call->input;
     const char *text = input->string.bytes;
     if (input->string.length > NUMBER_BYTES_MAX || strlen(text) != input->string.length)

@@ -26,13 +26,15 @@ struct spec {
     int width;
     int precision; /* -1: not given */
     char conversion;
-    int index; /* `%2$s`; 0: the next argument */
+    int index;     /* `%2$s`; 0: the next argument */
+    bool is_again; /* `%<s`: the argument of the conversion before */
 };
 
 struct formatter {
     struct call *call;
     struct buf out;
     size_t next; /* argument */
+    size_t last; /* argument that was used, SIZE_MAX: none yet */
 };
 
 static bool flag_of(struct spec *spec, char c)
@@ -85,6 +87,9 @@ static bool parse_spec(const char **at, const char *end, struct spec *spec)
     if (index > 0 && behind < end && *behind == '$') {
         spec->index = index;
         *at = behind + 1;
+    } else if (*at < end && **at == '<') {
+        spec->is_again = true;
+        (*at)++;
     }
     while (*at < end && flag_of(spec, **at))
         (*at)++;
@@ -363,7 +368,7 @@ static bool put_boolean(struct formatter *f, const struct spec *spec, const stru
     return true;
 }
 
-static bool put_argument(struct formatter *f, const struct spec *spec, const struct value *value)
+static bool put_lower(struct formatter *f, const struct spec *spec, const struct value *value)
 {
     if (spec->conversion == 'b')
         return put_boolean(f, spec, value);
@@ -389,11 +394,56 @@ static bool put_argument(struct formatter *f, const struct spec *spec, const str
     }
 }
 
+/* One argument; `%E` and its like are the small letter's text in capitals. */
+static bool put_argument(struct formatter *f, const struct spec *spec, const struct value *value)
+{
+    if (strchr("BCEG", spec->conversion) == NULL)
+        return put_lower(f, spec, value);
+    struct spec small = *spec;
+    small.conversion = (char)(spec->conversion - 'A' + 'a');
+    size_t from = f->out.length;
+    if (!put_lower(f, &small, value))
+        return false;
+    size_t length = 0;
+    const char *text = unicode_changed(f->call->ev->arena, UNICODE_UPPER, buf_text(&f->out) + from,
+                                       f->out.length - from, &length);
+    f->out.length = from;
+    buf_add(&f->out, text, length);
+    return true;
+}
+
+/* Do flags, width and precision go together, and with the conversion? */
+static bool is_sound(const struct spec *spec)
+{
+    bool is_real = strchr("efgEG", spec->conversion) != NULL;
+    bool is_number = is_real || strchr("dxXo", spec->conversion) != NULL;
+    bool is_radix = strchr("xXo", spec->conversion) != NULL;
+    if (spec->conversion == 'n')
+        return spec->width == 0 && spec->precision < 0 && !spec->left;
+    if ((spec->left || spec->zeros) && spec->width == 0)
+        return false;
+    if ((spec->left && spec->zeros) || (spec->plus && spec->space))
+        return false;
+    if (spec->precision >= 0 && (is_number || strchr("cC%", spec->conversion) != NULL) && !is_real)
+        return false;
+    if (spec->alternate && (spec->conversion == 'd' || !is_number))
+        return false;
+    if (spec->group && (is_radix || strchr("eE", spec->conversion) != NULL))
+        return false;
+    return is_number ||
+           !(spec->zeros || spec->plus || spec->space || spec->group || spec->parentheses);
+}
+
 static bool put_conversion(struct formatter *f, const char **at, const char *end)
 {
     struct spec spec;
     if (!parse_spec(at, end, &spec)) {
         (void)call_fail(f->call, "a conversion behind '%%' is not complete or too wide");
+        return false;
+    }
+    if (!is_sound(&spec)) {
+        (void)call_fail(f->call, "flags, width and precision of '%%%c' do not go together",
+                        spec.conversion);
         return false;
     }
     if (spec.conversion == '%') {
@@ -404,7 +454,8 @@ static bool put_conversion(struct formatter *f, const char **at, const char *end
         buf_putc(&f->out, '\n');
         return true;
     }
-    size_t index = spec.index > 0 ? (size_t)spec.index - 1 : f->next++;
+    size_t index = spec.is_again ? f->last : spec.index > 0 ? (size_t)spec.index - 1 : f->next++;
+    f->last = index;
     if (index >= f->call->count) {
         (void)call_fail(f->call, "there is no argument for '%%%c'", spec.conversion);
         return false;
@@ -416,7 +467,7 @@ static bool put_conversion(struct formatter *f, const char **at, const char *end
 
 const struct value *format_text(struct call *call, const struct value *pattern)
 {
-    struct formatter f = { .call = call };
+    struct formatter f = { .call = call, .last = SIZE_MAX };
     const char *at = pattern->string.bytes;
     const char *end = at + pattern->string.length;
     bool done = true;

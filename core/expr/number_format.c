@@ -14,7 +14,9 @@
 #include "core/expr/format.h"
 
 #define PATTERN_BYTES_MAX 500U
+#define FRACTION_MAX      340 /* digits behind the point where the pattern sets no limit */
 #define PERMILLE          "\xe2\x80\xb0"
+#define CURRENCY          "\xc2\xa4"
 
 /* Prefix or suffix, quotes undone. */
 struct affix {
@@ -48,11 +50,20 @@ struct counts {
     int point; /* digits before the point, -1: no point */
 };
 
-/* An affix up to a digit, the separator or the end. */
+/* The currency of en-US: `¤` its sign, `¤¤` its code. Leaves *at on the last byte. */
+static void put_currency(const char **at, struct affix *affix)
+{
+    bool is_code = strncmp(*at + 2, CURRENCY, 2) == 0;
+    const char *text = is_code ? "USD" : "$";
+    memcpy(affix->text + affix->length, text, strlen(text));
+    affix->length += strlen(text);
+    *at += is_code ? 3 : 1;
+}
+
+/* An affix up to a digit, the separator or the end; it goes on where it left off. */
 static bool parse_affix(const char **at, struct affix *affix, int *multiplier)
 {
     bool quoted = false;
-    affix->length = 0;
     for (; **at != '\0'; (*at)++) {
         char c = **at;
         if (c == '\'') {
@@ -64,10 +75,16 @@ static bool parse_affix(const char **at, struct affix *affix, int *multiplier)
         }
         if (!quoted && strchr("#0,.;", c) != NULL)
             break;
-        if (!quoted && c == '%')
-            *multiplier = 100;
-        if (!quoted && strncmp(*at, PERMILLE, 3) == 0)
-            *multiplier = 1000;
+        bool is_permille = !quoted && strncmp(*at, PERMILLE, 3) == 0;
+        if (is_permille || (!quoted && c == '%')) {
+            if (*multiplier != 1)
+                return false; // one is enough
+            *multiplier = is_permille ? 1000 : 100;
+        }
+        if (!quoted && strncmp(*at, CURRENCY, 2) == 0) {
+            put_currency(at, affix);
+            continue;
+        }
         affix->text[affix->length++] = c;
     }
     return !quoted;
@@ -83,7 +100,6 @@ static bool parse_exponent(const char **at, struct pattern *pattern, const struc
 
 static bool parse_digits(const char **at, struct pattern *pattern, struct counts *counts)
 {
-    *counts = (struct counts){ .group = -1, .point = -1 };
     for (;; (*at)++) {
         bool before_point = counts->point < 0;
         if (**at == '#') {
@@ -123,6 +139,8 @@ static bool apply_counts(struct pattern *pattern, struct counts *counts)
     }
     int total = counts->left + counts->zeros + counts->right;
     int point = counts->point;
+    if (total == 0 && point < 0 && counts->group < 0 && !pattern->has_exponent)
+        return true; // text alone stands before the digits
     if ((point < 0 && counts->right > 0) || counts->group == 0 ||
         (point >= 0 && (point < counts->left || point > counts->left + counts->zeros)))
         return false;
@@ -135,25 +153,53 @@ static bool apply_counts(struct pattern *pattern, struct counts *counts)
     return total > 0;
 }
 
+/* Digits and what stands behind them; digits that follow after that count like the first. */
+static bool parse_number_part(const char **at,
+                              struct pattern *pattern,
+                              struct counts *counts,
+                              struct affix *suffix,
+                              int *multiplier)
+{
+    *counts = (struct counts){ .group = -1, .point = -1 };
+    do {
+        if (!parse_digits(at, pattern, counts) || !parse_affix(at, suffix, multiplier))
+            return false;
+    } while (**at != '\0' && **at != ';');
+    return true;
+}
+
+static bool same_affix(const struct affix *a, const struct affix *b)
+{
+    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+}
+
 static bool parse_pattern(const char *text, struct pattern *pattern)
 {
     struct counts counts;
     struct counts ignored;
     struct pattern other = { 0 };
     *pattern = (struct pattern){ .multiplier = 1 };
+    if (*text == '\0') {
+        pattern->group = 3;
+        pattern->fraction_max = FRACTION_MAX;
+        return true;
+    }
     if (!parse_affix(&text, &pattern->prefix, &pattern->multiplier) ||
-        !parse_digits(&text, pattern, &counts) || !apply_counts(pattern, &counts) ||
-        !parse_affix(&text, &pattern->suffix, &pattern->multiplier))
+        !parse_number_part(&text, pattern, &counts, &pattern->suffix, &pattern->multiplier) ||
+        !apply_counts(pattern, &counts))
         return false;
     if (*text == '\0')
         return true;
-    if (*text++ != ';')
-        return false;
+    text++;
     int multiplier = 1;
-    pattern->has_negative = true;
-    return parse_affix(&text, &pattern->negative_prefix, &multiplier) &&
-           parse_digits(&text, &other, &ignored) &&
-           parse_affix(&text, &pattern->negative_suffix, &multiplier) && *text == '\0';
+    if (!parse_affix(&text, &pattern->negative_prefix, &multiplier) ||
+        !parse_number_part(&text, &other, &ignored, &pattern->negative_suffix, &multiplier) ||
+        *text != '\0')
+        return false;
+    // Nothing would tell the two apart: then the minus does.
+    pattern->has_negative = !same_affix(&pattern->prefix, &pattern->negative_prefix) ||
+                            !same_affix(&pattern->suffix, &pattern->negative_suffix);
+    return true;
 }
 
 /* ---- digits of numbers ---- */
@@ -184,7 +230,7 @@ static void digits_of_text(struct digit_list *list, const char *text)
 {
     bool behind_point = false;
     *list = (struct digit_list){ .count = 0 };
-    for (; *text != '\0' && *text != 'e'; text++) {
+    for (; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
         if (*text == '.') {
             behind_point = true;
         } else if (list->count < (int)sizeof(list->digits)) {
@@ -192,7 +238,7 @@ static void digits_of_text(struct digit_list *list, const char *text)
             list->point += behind_point ? 0 : 1;
         }
     }
-    if (*text == 'e')
+    if (*text != '\0')
         list->point += (int)strtol(text + 1, NULL, 10);
     trim_digits(list);
 }
@@ -225,15 +271,38 @@ static void round_digits(struct digit_list *list, int keep)
     trim_digits(list);
 }
 
-/* All digits of the number times the multiplier; false when there are too many. */
-static bool digits_of_value(struct digit_list *list, const struct value *value, int multiplier)
+/* Does the pattern round a number of these digits? */
+static bool is_rounding(const struct pattern *pattern, const struct digit_list *list)
+{
+    if (pattern->has_exponent)
+        return pattern->integer_max + pattern->fraction_max < list->count;
+    return list->point + pattern->fraction_max < list->count;
+}
+
+/* The digits of its shortest text or, where they must be rounded, all that it has. */
+static void digits_of_double(struct digit_list *list, const struct pattern *pattern, double number)
 {
     char text[1600];
-    int zeros = multiplier == 1 ? 0 : multiplier == 100 ? 2 : 3;
+    struct buf shortest = { 0 };
+    value_write_double(&shortest, fabs(number));
+    digits_of_text(list, buf_text(&shortest));
+    buf_free(&shortest);
+    if (!is_rounding(pattern, list))
+        return;
+    // 1,074 decimals hold every double exactly.
+    (void)snprintf(text, sizeof(text), "%.1074f", fabs(number));
+    digits_of_text(list, text);
+}
+
+/* All digits of the number times the multiplier; false when there are too many. */
+static bool digits_of_value(struct digit_list *list,
+                            const struct pattern *pattern,
+                            const struct value *value)
+{
+    char text[32];
+    int zeros = pattern->multiplier == 1 ? 0 : pattern->multiplier == 100 ? 2 : 3;
     if (value->kind == VALUE_DOUBLE || value->kind == VALUE_FLOAT32) {
-        // 1,074 decimals hold every double exactly.
-        (void)snprintf(text, sizeof(text), "%.1074f", fabs(value->number * multiplier));
-        digits_of_text(list, text);
+        digits_of_double(list, pattern, value->number * pattern->multiplier);
         return true;
     }
     if (value->kind == VALUE_INT) {
@@ -344,7 +413,7 @@ const struct value *format_number(struct call *call, const struct value *text)
     buf_add(&out, prefix->text, prefix->length);
     if (is_real && isinf(value->number)) {
         buf_puts(&out, "\xe2\x88\x9e");
-    } else if (!digits_of_value(list, value, pattern->multiplier)) {
+    } else if (!digits_of_value(list, pattern, value)) {
         buf_free(&out);
         return call_fail(call, "the number has too many digits");
     } else if (pattern->has_exponent) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,7 +203,16 @@ static bool number_of_text(const struct value *value, struct number *out)
         return false; // holds a NUL
     if (strpbrk(text, ".eE") != NULL) {
         out->kind = NUMBER_DOUBLE;
-        return str_to_double(text, &out->real);
+        char copy[64];
+        size_t length = value->string.length;
+        bool has_suffix = length > 1 && length < sizeof(copy) &&
+                          strchr("fFdD", text[length - 1]) != NULL &&
+                          !isalpha((unsigned char)text[length - 2]);
+        if (!has_suffix)
+            return str_to_double(text, &out->real);
+        memcpy(copy, text, length - 1); // 1.5f is 1.5
+        copy[length - 1] = '\0';
+        return str_to_double(copy, &out->real);
     }
     out->kind = NUMBER_INTEGER;
     if (*text == '+' && text[1] != '-')
