@@ -615,6 +615,11 @@ static void write_text(struct buf *out, const char *bytes, size_t length, char q
             buf_puts(out, "\\r");
         } else if (c == '\t') {
             buf_puts(out, "\\t");
+        } else if (c == 0) {
+            buf_puts(out, "\\0");
+        } else if (c >= 7 && c <= 12) {
+            buf_putc(out, '\\');
+            buf_putc(out, "abtnvf"[c - 7]);
         } else if (c < 0x20 || c == 0x7f) {
             buf_printf(out, "\\x%02x", c);
         } else {
@@ -651,11 +656,8 @@ static void write_double(struct buf *out, const struct value *value)
             value_write_float32(out, (float)number);
         else
             value_write_double(out, number);
-        if (strpbrk(out->bytes + from, "eE") != NULL)
-            return;
-        if (out->length > from + 2 && memcmp(out->bytes + out->length - 2, ".0", 2) == 0)
-            out->bytes[out->length -= 2] = '\0'; // 5.0 is 5e0
-        buf_puts(out, "e0");
+        if (strpbrk(out->bytes + from, "eE") == NULL)
+            buf_puts(out, "e0");
     }
 }
 

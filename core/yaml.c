@@ -72,7 +72,6 @@ static bool find_boolean(const char *text, size_t length, bool words, bool *bool
     } rows[] = {
         { "true", true, false }, { "false", false, false }, { "yes", true, true },
         { "no", false, true },   { "on", true, true },      { "off", false, true },
-        { "y", true, true },     { "n", false, true },
     };
     if (length > 5)
         return false;
@@ -395,7 +394,7 @@ static bool put_key(struct reader *reader,
                     bool merges,
                     yaml_mark_t mark)
 {
-    if (!merges && value_build_has(&frame->builder, key, length))
+    if (!merges && !reader->limits.last_wins && value_build_has(&frame->builder, key, length))
         return error_set_at(reader->err, ERR_INVALID, line_of(mark), column_of(mark),
                             "duplicate key %s", describe_key(reader, key, length));
     frame->has_key = true;

@@ -25,7 +25,8 @@ struct yaml_limits {
     uint32_t depth_max;   /* of nested lists and maps */
     size_t values_max;    /* in all documents, aliases counted once */
     size_t expansion_max; /* bytes that aliases stand for beyond what is written */
-    bool boolean_words;   /* yes, no, on, off, y, n are booleans too */
+    bool boolean_words;   /* yes, no, on, off are booleans too */
+    bool last_wins;       /* of members with one key; else they are a mistake */
     bool needs_document;  /* blanks and comments alone are a mistake, not null */
 };
 

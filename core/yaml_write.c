@@ -53,6 +53,9 @@ static bool is_special_word(const char *text, size_t length)
 
 static bool has_control(const char *text, size_t length)
 {
+    // A blank at the end of a line would be hard to see, and is lost in folded texts.
+    if (memmem(text, length, " \n", 2) != NULL)
+        return true;
     for (const char *at = text; at < text + length;) {
         const char *before = at;
         uint32_t point = utf8_next(&at, text + length);
@@ -67,7 +70,8 @@ static bool has_control(const char *text, size_t length)
 
 static bool needs_double_quotes(const char *text, size_t length)
 {
-    if (length == 0 || is_special_word(text, length) || text[0] == '#' || text[length - 1] == ':')
+    if (length == 0 || is_special_word(text, length) || text[0] == '#' || text[0] == '~' ||
+        text[length - 1] == ':')
         return true;
     for (size_t i = 0; i < length; i++) {
         if (strchr(",[]{}", text[i]) != NULL && text[i] != '\0')
@@ -126,6 +130,11 @@ static void put_double_quoted(struct buf *out, const char *text, size_t length)
             buf_puts(out, "\\t");
         } else if (point == 0) {
             buf_puts(out, "\\0");
+        } else if (point == 0x1b) {
+            buf_puts(out, "\\e");
+        } else if (point >= 7 && point <= 12) {
+            buf_putc(out, '\\');
+            buf_putc(out, "abtnvf"[point - 7]);
         } else if (point < 0x20 || (point >= 0x7f && point <= 0x9f)) {
             buf_printf(out, "\\x%02x", (unsigned)point);
         } else if (point == 0x2028 || point == 0x2029 || point == 0xfeff) {
@@ -224,7 +233,9 @@ static void put_key(struct writer *writer, const char *key, size_t length)
 
 static void put_number(struct writer *writer, const struct value *value)
 {
-    if (value->kind == VALUE_DOUBLE && isinf(value->number))
+    if (writer->quoting == YAML_FRIENDLY)
+        value_write_print(writer->out, value); // NaN and Infinity are words of their own there
+    else if (value->kind == VALUE_DOUBLE && isinf(value->number))
         buf_puts(writer->out, value->number > 0 ? ".inf" : "-.inf");
     else if (value->kind == VALUE_DOUBLE && isnan(value->number))
         buf_puts(writer->out, ".nan");

@@ -186,6 +186,10 @@ bool date_options(
         !option(call, existing, &out->existing) || !option(call, locale, &language) ||
         !is_absent_or_set(call, format) || !is_absent_or_set(call, locale))
         return false;
+    if (zone_name != NULL && zone_name->string.length == 0) {
+        (void)call_fail(call, "the time zone is empty");
+        return false;
+    }
     out->tz = zone_of(call, zone_name == NULL ? call->ev->run->env->zone : zone_name->string.bytes);
     out->locale = date_locale_find(language == NULL ? NULL : language->string.bytes);
     if (out->locale != NULL && language != NULL && language->string.length > 0) {

@@ -286,11 +286,12 @@ static void put_day_period(struct buf *out,
         buf_puts(out, hour == 0 ? "mi" : "n");
     else if (is_sharp)
         buf_puts(out, hour == 0 ? "midnight" : "noon");
+    else if (hour < 6 || hour >= 21)
+        buf_puts(out, "at night");
     else
         buf_puts(out, hour < 12   ? "in the morning"
                       : hour < 18 ? "in the afternoon"
-                      : hour < 21 ? "in the evening"
-                                  : "at night");
+                                  : "in the evening");
 }
 
 /*

@@ -198,6 +198,8 @@ static bool bind_macro(struct evaluator *ev,
             variable = scope_find(scope, name);
         else if (i < macro->count)
             variable = scope_find(scope, &macro->parameters[i].name);
+        if (macro->count == 0)
+            continue; // takes none and ignores what it is given
         if (variable == NULL) {
             (void)fail(ev, node, "macro '%.*s' does not take so many or such arguments",
                        (int)call->name.length, call->name.text);

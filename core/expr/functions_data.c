@@ -60,7 +60,10 @@ static const struct value *run_from_ion(struct call *call)
         return call_fail(call, "argument 'allRows' must be true or false");
     const char *bytes = text->string.bytes;
     size_t length = text->string.length;
-    const struct value *value = all != NULL && all->boolean
+    bool is_all = all != NULL && all->boolean;
+    if (!is_all && length == strspn(bytes, " \t\r\n"))
+        return &value_null; // no first value
+    const struct value *value = is_all
                                     ? ion_parse_all(call->ev->arena, bytes, length, &why)
                                     : ion_parse_first(call->ev->arena, bytes, length, NULL, &why);
     return result_of(call, value, &why);
@@ -74,6 +77,7 @@ static const struct value *run_from_yaml(struct call *call)
     if (text == NULL)
         return NULL;
     limits.boolean_words = true;
+    limits.last_wins = true;
     limits.needs_document = true;
     limits.bytes_max = EXPR_OUTPUT_MAX;
     return result_of(

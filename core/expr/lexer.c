@@ -284,7 +284,7 @@ bool lexer_verbatim(struct lexer *lexer, struct name *text)
             break;
         if (!starts(at, lexer->end, "{%"))
             continue;
-        bool trims = has_leading_minus(at, lexer->end);
+        bool trims = at + 2 < lexer->end && at[2] == '-'; // white space need not follow here
         const char *word = at + (trims ? 3 : 2);
         while (word < lexer->end && is_space(*word))
             word++;

@@ -644,14 +644,6 @@ static bool parse_set(struct parser *parser, struct statement *statement)
     return statement->set.value != NULL && close_tag(parser);
 }
 
-/* `endmacro`, `endblock` may repeat the name. */
-static bool close_named(struct parser *parser)
-{
-    if (parser->token.kind == TOKEN_NAME && !advance(parser))
-        return false;
-    return close_tag(parser);
-}
-
 static bool same_name(const struct name *a, const struct name *b)
 {
     if (a->length != b->length)
@@ -686,7 +678,7 @@ static bool parse_macro(struct parser *parser)
         return false;
     struct token name = parser->token;
     if (!parse_variable(parser, &macro.name) || !parse_parameters(parser, &macro) ||
-        !close_tag(parser) || !parse_until(parser, "endmacro", &macro.body) || !close_named(parser))
+        !close_tag(parser) || !parse_until(parser, "endmacro", &macro.body) || !close_tag(parser))
         return false;
     const struct macro *other;
     for
@@ -701,6 +693,18 @@ static bool parse_macro(struct parser *parser)
     return true;
 }
 
+/* `endblock` may repeat the name. */
+static bool close_block(struct parser *parser, const struct name *name)
+{
+    if (parser->token.kind == TOKEN_NAME || parser->token.kind == TOKEN_STRING) {
+        if (!same_name(&parser->token.text, name))
+            return unexpected(parser, "this is not the name of the block");
+        if (!advance(parser))
+            return false;
+    }
+    return close_tag(parser);
+}
+
 static bool parse_block(struct parser *parser, struct statement *statement)
 {
     statement->kind = STATEMENT_BLOCK;
@@ -711,7 +715,7 @@ static bool parse_block(struct parser *parser, struct statement *statement)
     struct block block = { .name = parser->token.text };
     statement->block = block.name;
     if (!advance(parser) || !close_tag(parser) || !parse_until(parser, "endblock", &block.body) ||
-        !close_named(parser))
+        !close_block(parser, &block.name))
         return false;
     struct block *other;
     for

@@ -198,8 +198,7 @@ static bool contains(struct jq *jq, const struct value *a, const struct value *b
         return jq_charge(jq, a->string.length / 256);
     }
     if (strcmp(jq_type(a), jq_type(b)) != 0)
-        return jq_fail(jq, "%s and %s cannot have their containment checked", jq_type(a),
-                       jq_type(b));
+        return true; // inside of lists and maps this is no mistake
     if (!jq_compare(jq, a, b, &order))
         return false;
     *answer = order == 0;
@@ -210,6 +209,9 @@ static bool contains_each(struct jq_call *call, const struct value *const *args,
 {
     bool answer = false;
     (void)data;
+    if (strcmp(jq_type(call->in.value), jq_type(args[0])) != 0)
+        return jq_fail(call->jq, "%s and %s cannot have their containment checked",
+                       jq_type(call->in.value), jq_type(args[0]));
     return jq_measure(call->jq, call->in.value) && jq_measure(call->jq, args[0]) &&
            contains(call->jq, call->in.value, args[0], &answer) && give(call, value_bool(answer));
 }
@@ -303,6 +305,7 @@ static bool flatten_each(struct jq_call *call, const struct value *const *args, 
         return jq_fail(call->jq, "flatten depth must be a number");
     if (depth < 0)
         return jq_fail(call->jq, "flatten depth must not be negative");
+    value = jq_members(call->jq, value);
     if (value->kind != VALUE_LIST)
         return jq_fail(call->jq, "Cannot iterate over %s", jq_type(value));
     return flatten(call->jq, value, depth, 0, &builder) && give(call, value_build_list(&builder));
@@ -317,7 +320,7 @@ static bool run_reverse(struct jq_call *call)
 {
     struct value_builder builder = value_build(call->jq->arena);
     const struct value *value = call->in.value;
-    if (value->kind == VALUE_NULL)
+    if (value->kind == VALUE_NULL || (value->kind == VALUE_MAP && value->map.count == 0))
         return give(call, &value_empty_list);
     if (value->kind != VALUE_LIST)
         return jq_fail(call->jq, "Cannot reverse %s", jq_type(value));

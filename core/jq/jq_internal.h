@@ -317,6 +317,9 @@ const struct value *jq_delete_paths(struct jq *jq,
 /* Type name: null boolean number string array object. */
 const char *jq_type(const struct value *value);
 
+/* The values of a map as a list; other values as they are. */
+const struct value *jq_members(struct jq *jq, const struct value *value);
+
 /* `tojson` of strings too, `tostring` of others. */
 const struct value *jq_to_json(struct jq *jq, const struct value *value);
 const struct value *jq_to_text(struct jq *jq, const struct value *value);

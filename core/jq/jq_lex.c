@@ -121,10 +121,10 @@ static bool take_named(struct jq_parser *parser, enum token_kind kind, size_t pr
 
 bool jq_advance(struct jq_parser *parser)
 {
-    static const char *const symbols[] = { "?//", "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==",
-                                           "!=",  "<=",  ">=", "//", "..", "?",  "(",  ")",  "[",
-                                           "]",   "{",   "}",  ":",  ";",  ",",  "|",  "=",  "<",
-                                           ">",   "+",   "-",  "*",  "/",  "%",  "." };
+    static const char *const symbols[] = { "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==", "!=",
+                                           "<=",  ">=", "//", "..", "?",  "(",  ")",  "[",  "]",
+                                           "{",   "}",  ":",  ";",  ",",  "|",  "=",  "<",  ">",
+                                           "+",   "-",  "*",  "/",  "%",  "." };
     skip_space(parser);
     const char *at = parser->at;
     size_t left = (size_t)(parser->end - at);

@@ -205,7 +205,7 @@ static bool run_split(struct jq_call *call)
 static bool join_each(struct jq_call *call, const struct value *const *args, void *data)
 {
     struct buf buf = { 0 };
-    const struct value *list = call->in.value;
+    const struct value *list = jq_members(call->jq, call->in.value);
     (void)data;
     if (list->kind != VALUE_LIST)
         return jq_fail(call->jq, "Cannot iterate over %s", jq_type(list));
@@ -493,9 +493,12 @@ const struct jq_builtin jq_text_builtins[] = {
     SOURCE("sub", 2, "def sub($re; str): sub($re; str; \"\");"),
     SOURCE("sub",
            3,
-           "def sub($re; str; $flags): . as $in | (reduce match($re; $flags) as $m"
-           " ({at: 0, out: \"\"}; .out += $in[.at:$m.offset] + ($m | " CAPTURES " | str)"
-           " | .at = $m.offset + $m.length)) | .out + $in[.at:];"),
+           // A text with several results gives as many texts, the first match in the outer place.
+           "def sub($re; str; $flags): . as $in"
+           " | (reduce match($re; $flags) as $m ([{at: 0, out: \"\"}];"
+           " [.[] as $o | ($m | " CAPTURES " | str) as $s"
+           " | {at: ($m.offset + $m.length), out: ($o.out + $in[$o.at:$m.offset] + $s)}]))[]"
+           " | .out + $in[.at:];"),
 };
 
 const size_t jq_text_builtins_count = COUNT_OF(jq_text_builtins);

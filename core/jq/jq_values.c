@@ -52,6 +52,16 @@ const char *jq_type(const struct value *value)
     return "string";
 }
 
+const struct value *jq_members(struct jq *jq, const struct value *value)
+{
+    if (value->kind != VALUE_MAP)
+        return value;
+    struct value_builder builder = value_build(jq->arena);
+    for (size_t i = 0; i < value->map.count; i++)
+        value_add(&builder, value->map.members[i].value);
+    return value_build_list(&builder);
+}
+
 const struct value *jq_number(struct jq *jq, double number)
 {
     if (number == floor(number) && fabs(number) <= EXACT_MAX)

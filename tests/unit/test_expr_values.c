@@ -84,10 +84,11 @@ static void expr_dates_have_pattern_letters(void **state)
         { "{{ d | date('Q QQ QQQ QQQQ QQQQQ') }}", "1 01 Q1 1st quarter 1" },
         { "{{ '2023-12-31' | date('YYYY w W') }}", "2024 1 6" },
         { "{{ '2023-12-31' | date('YYYY w', locale='fr_FR') }}", "2023 52" },
-        { "{{ '2021-01-01' | date('YYYY w', locale='de') }}", "2020 53" },
+        { "{{ '2021-01-01' | date('YYYY w', locale='de_DE') }}", "2020 53" },
+        { "{{ '2021-01-01' | date('YYYY w', locale='de') }}", "2021 1" },
         { "{{ d | date('E EEEE EEEEE') }}", "Thu Thursday T" },
         { "{{ d | date('e ee eee eeee c') }}", "5 05 Thu Thursday 5" },
-        { "{{ d | date('e', locale='fr') }}", "4" },
+        { "{{ d | date('e', locale='fr-FR') }}", "4" },
         { "{{ d | date('cc') }}", NULL },
         { "{{ d | date('a h hh K k kk H') }}", "AM 9 09 9 9 09 9" },
         { "{{ n | date('a h K k H') }}", "AM 12 0 24 0" },
@@ -251,7 +252,7 @@ static void expr_numbers_are_formatted_by_decimal_patterns(void **state)
         { "{{ b | numberFormat('#,##0.0') }}", "98,765,432,109,876,543,210.0" },
         { "{{ (1.0 / 0) | numberFormat }}", "∞" },
         { "{{ 5 | numberFormat('0#') }}", NULL },
-        { "{{ 5 | numberFormat('abc') }}", NULL },
+        { "{{ 5 | numberFormat('abc') }}", "abc5" },
         { "{{ 5 | numberFormat(\"'0\") }}", NULL },
     };
     (void)state;
