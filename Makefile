@@ -81,8 +81,8 @@ CASES ?= ../shared/spec/expression-cases.json
 $(BUILD)/expressions: $(BUILD)/tests/expressions/run.o $(BUILD)/libweir.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-expressions: $(BUILD)/expressions ## The table of expression cases (CASES=FILE)
-	$(Q)$(BUILD)/expressions $(CASES)
+expressions: $(BUILD)/expressions ## The tables of expression cases (CASES=FILE: that one alone)
+	$(Q)$(BUILD)/expressions $(if $(findstring file,$(origin CASES)),tests/expressions/cases.json) $(CASES)
 .PHONY: expressions
 -include $(BUILD)/tests/expressions/run.d
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a table of expression cases (expressions.md 13): `expressions FILE`.
+ * Runs tables of expression cases (expressions.md 13): `expressions FILE…`. cases.json beside this
+ * file holds our own, ordered as the document is.
  *
  * Prints each case that fails with id, template, what was expected and what came, and as last line
  * `N passed, N failed`. Every case is rendered twice, the second time from the cache: both must
@@ -142,26 +143,37 @@ static char *read_file(const char *path, size_t *length)
     return buf.bytes;
 }
 
-int main(int argc, char **argv)
+/* Runs the cases of one file; false when it holds none. */
+static bool run_file(struct expr_cache *cache, const char *path, size_t *passed, size_t *all)
 {
     AUTO(arena_freep) struct arena *arena = arena_new();
     struct error err = { 0 };
     size_t length = 0;
-    if (argc != 2) {
-        fprintf(stderr, "usage: expressions FILE\n");
-        return 2;
-    }
-    AUTO_FREE char *text = read_file(argv[1], &length);
+    AUTO_FREE char *text = read_file(path, &length);
     const struct value *cases = text == NULL ? NULL : json_parse(arena, text, length, &err);
     if (!value_is_list(cases)) {
-        fprintf(stderr, "%s: %s\n", argv[1], text == NULL ? "cannot be read" : err.text);
-        return 2;
+        fprintf(stderr, "%s: %s\n", path, text == NULL ? "cannot be read" : err.text);
+        return false;
     }
-    struct expr_cache *cache = expr_cache_new();
-    size_t passed = 0;
     for (size_t i = 0; i < value_count(cases); i++)
-        passed += run_case(cache, value_item(cases, i)) ? 1 : 0;
+        *passed += run_case(cache, value_item(cases, i)) ? 1 : 0;
+    *all += value_count(cases);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    size_t passed = 0;
+    size_t all = 0;
+    bool readable = argc > 1;
+    if (argc < 2)
+        fprintf(stderr, "usage: expressions FILE…\n");
+    struct expr_cache *cache = expr_cache_new();
+    for (int i = 1; i < argc && readable; i++)
+        readable = run_file(cache, argv[i], &passed, &all);
     expr_cache_free(cache);
-    printf("%zu passed, %zu failed\n", passed, value_count(cases) - passed);
-    return passed == value_count(cases) ? 0 : 1;
+    if (!readable)
+        return 2;
+    printf("%zu passed, %zu failed\n", passed, all - passed);
+    return passed == all ? 0 : 1;
 }
