@@ -116,6 +116,101 @@ size_t flow_span(const struct memory_store *store,
                  const char *id,
                  size_t *count);
 
+/* ---- reading ---- */
+
+struct memory_reader {
+    struct store_reader base;
+    struct memory_store *store;
+    bool is_begun;
+};
+
+/* The store, locked; unlock with memory_leave(). */
+struct memory_store *memory_enter(struct store_reader *base);
+void memory_leave(struct store_reader *base);
+
+/* An answer under way: pointers to rows, still the store's, that are copied at the end. */
+struct picks {
+    VEC(const void *) rows;
+};
+
+void picks_add(struct picks *picks, const void *row);
+/* Leaves the page of a query; *total gets how many there were. */
+void picks_page(struct picks *picks, const struct query *query, int64_t *total);
+/* found, or ERR_NOT_FOUND. */
+bool memory_answer(bool found, struct error *err, const char *what, const char *name);
+
+/* Verbs of struct store_reader_ops in memory_executions.c. */
+bool memory_execution_get(struct store_reader *base,
+                          struct arena *arena,
+                          const char *id,
+                          struct execution_row *out,
+                          struct error *err);
+bool memory_execution_by_key(struct store_reader *base,
+                             struct arena *arena,
+                             int64_t key,
+                             struct execution_row *out,
+                             struct error *err);
+bool memory_execution_search(struct store_reader *base,
+                             struct arena *arena,
+                             const struct query *query,
+                             bool with_runs,
+                             struct execution_row **out,
+                             size_t *count,
+                             int64_t *total,
+                             struct error *err);
+bool memory_execution_children(struct store_reader *base,
+                               struct arena *arena,
+                               const char *cause_id,
+                               bool live_only,
+                               int64_t after,
+                               size_t limit,
+                               struct execution_row **out,
+                               size_t *count,
+                               struct error *err);
+bool memory_execution_active(struct store_reader *base,
+                             struct arena *arena,
+                             int64_t after,
+                             size_t limit,
+                             struct execution_row **out,
+                             size_t *count,
+                             struct error *err);
+bool memory_execution_waking(struct store_reader *base,
+                             struct arena *arena,
+                             usec_t after_at,
+                             int64_t after_key,
+                             usec_t until,
+                             size_t limit,
+                             struct execution_row **out,
+                             size_t *count,
+                             struct error *err);
+bool memory_execution_expired(struct store_reader *base,
+                              struct arena *arena,
+                              usec_t before,
+                              size_t limit,
+                              struct execution_row **out,
+                              size_t *count,
+                              struct error *err);
+bool memory_slots(struct store_reader *base,
+                  struct arena *arena,
+                  struct count_row **out,
+                  size_t *count,
+                  struct error *err);
+bool memory_counts(struct store_reader *base,
+                   struct arena *arena,
+                   usec_t from,
+                   usec_t until,
+                   struct count_row **out,
+                   size_t *count,
+                   struct error *err);
+bool memory_queued(struct store_reader *base,
+                   struct arena *arena,
+                   const char *namespace,
+                   const char *flow_id,
+                   size_t limit,
+                   struct queued_row **out,
+                   size_t *count,
+                   struct error *err);
+
 struct store_reader *memory_reader_new(struct memory_store *store);
 
 #endif

@@ -162,6 +162,101 @@ bool one_int(struct builder *builder, int64_t *sum, struct error *err)
     return ok;
 }
 
+/* ---- lists of rows ---- */
+
+bool read_list(struct builder *builder,
+               const struct row_kind *kind,
+               const struct query *query,
+               struct row_list *out,
+               int64_t *total,
+               struct error *err)
+{
+    struct arena *arena = builder->arena;
+    struct sql_stmt *stmt = prepare(builder, err);
+    if (stmt == NULL)
+        return false;
+    size_t limit = query != NULL ? query->limit : SIZE_MAX;
+    size_t offset = query != NULL ? query->offset : 0;
+    struct row_list list = { 0 };
+    size_t capacity = 0;
+    size_t matched = 0;
+    bool ok = true;
+    bool is_row = false;
+    while ((total != NULL || list.count < limit) && (ok = sql_step(stmt, &is_row, err)) && is_row) {
+        bool in_page = matched >= offset && list.count < limit;
+        if (!in_page && !builder->needs_check) {
+            matched++;
+            continue;
+        }
+        list.items = vec_grow_arena(arena, list.items, &capacity, list.count, kind->size);
+        void *row = (char *)list.items + list.count * kind->size;
+        struct arena_mark mark = arena_mark(arena);
+        kind->read(stmt, arena, row);
+        if (builder->needs_check && !kind->matches(query, row)) {
+            arena_rewind(arena, mark);
+            continue;
+        }
+        matched++;
+        if (in_page)
+            list.count++;
+        else
+            arena_rewind(arena, mark);
+    }
+    sql_done(stmt);
+    if (!ok)
+        return false;
+    *out = list;
+    if (total != NULL)
+        *total = (int64_t)matched;
+    return true;
+}
+
+bool read_one(
+    struct builder *builder, const struct row_kind *kind, void *out, bool *found, struct error *err)
+{
+    struct sql_stmt *stmt = prepare(builder, err);
+    if (stmt == NULL)
+        return false;
+    bool ok = sql_step(stmt, found, err);
+    if (ok && *found)
+        kind->read(stmt, builder->arena, out);
+    sql_done(stmt);
+    return ok;
+}
+
+void add_filters(struct builder *builder,
+                 const struct query *query,
+                 const struct field_column *columns,
+                 size_t count)
+{
+    for (size_t i = 0; i < query->filters_count; i++) {
+        const struct filter *filter = &query->filters[i];
+        size_t at = 0;
+        while (at < count && columns[at].field != filter->field)
+            at++;
+        bool exact = at < count &&
+                     (columns[at].is_time ? add_time_filter(builder, columns[at].column, filter)
+                                          : add_text_filter(builder, columns[at].column, filter));
+        builder->needs_check |= !exact;
+    }
+}
+
+void add_order(struct builder *builder,
+               const struct query *query,
+               const struct field_column *columns,
+               size_t count,
+               const char *rest)
+{
+    add(builder, " ORDER BY ");
+    for (size_t i = 0; i < count; i++)
+        if (columns[i].field == query->sort) {
+            buf_printf(builder->text, "%s %s, ", columns[i].column,
+                       query->descending ? "DESC" : "ASC");
+            break;
+        }
+    add(builder, rest);
+}
+
 /* ---- reading columns ---- */
 
 /* Texts that repeat from row to row (namespaces, ids) are kept once per answer. */

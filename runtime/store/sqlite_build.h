@@ -67,6 +67,54 @@ struct bytes column_bytes(struct sql_stmt *stmt, int column, struct arena *arena
 struct origin column_origin(struct sql_stmt *stmt, int from, struct arena *arena);
 bool not_found(struct error *err, const char *what, const char *name);
 
+/* How rows of one kind are read and checked. */
+struct row_kind {
+    size_t size;
+    void (*read)(struct sql_stmt *stmt, struct arena *arena, void *row);
+    bool (*matches)(const struct query *query, const void *row); /* NULL: no query */
+};
+
+struct row_list {
+    void *items;
+    size_t count;
+};
+
+/*
+ * Rows of the statement: all of them, or the page of a query. Rows before and after the page are
+ * read only when the SQL did not say all of the query.
+ */
+bool read_list(struct builder *builder,
+               const struct row_kind *kind,
+               const struct query *query,
+               struct row_list *out,
+               int64_t *total,
+               struct error *err);
+/* The only row of a statement; *found tells whether there is one. */
+bool read_one(struct builder *builder,
+              const struct row_kind *kind,
+              void *out,
+              bool *found,
+              struct error *err);
+
+/* Column of a resource that a field is filtered by. */
+struct field_column {
+    enum field field;
+    bool is_time;
+    const char *column;
+};
+
+/* " AND …" for each filter that SQL can say; needs_check for the others. */
+void add_filters(struct builder *builder,
+                 const struct query *query,
+                 const struct field_column *columns,
+                 size_t count);
+/* " ORDER BY …": the wanted column first, then `rest`, which makes the order total. */
+void add_order(struct builder *builder,
+               const struct query *query,
+               const struct field_column *columns,
+               size_t count,
+               const char *rest);
+
 /* Verbs of struct store_reader_ops in sqlite_executions.c. */
 bool sqlite_execution_get(struct store_reader *base,
                           struct arena *arena,
@@ -138,5 +186,82 @@ bool sqlite_counts(struct store_reader *base,
                    struct count_row **out,
                    size_t *count,
                    struct error *err);
+
+/* … in sqlite_flows.c, … */
+bool sqlite_flow_get(struct store_reader *base,
+                     struct arena *arena,
+                     const char *namespace,
+                     const char *id,
+                     int64_t revision,
+                     bool allow_deleted,
+                     struct flow_row *out,
+                     struct error *err);
+bool sqlite_flow_search(struct store_reader *base,
+                        struct arena *arena,
+                        const struct query *query,
+                        bool with_source,
+                        struct flow_row **out,
+                        size_t *count,
+                        int64_t *total,
+                        struct error *err);
+bool sqlite_flow_revisions(struct store_reader *base,
+                           struct arena *arena,
+                           const char *namespace,
+                           const char *id,
+                           bool with_source,
+                           struct flow_row **out,
+                           size_t *count,
+                           struct error *err);
+bool sqlite_namespaces(struct store_reader *base,
+                       struct arena *arena,
+                       const char *text,
+                       const char ***out,
+                       size_t *count,
+                       struct error *err);
+bool sqlite_trigger_get(struct store_reader *base,
+                        struct arena *arena,
+                        const char *namespace,
+                        const char *flow_id,
+                        const char *trigger_id,
+                        struct trigger_state *out,
+                        struct error *err);
+bool sqlite_trigger_by_key(struct store_reader *base,
+                           struct arena *arena,
+                           int64_t key,
+                           struct trigger_state *out,
+                           struct error *err);
+bool sqlite_trigger_search(struct store_reader *base,
+                           struct arena *arena,
+                           const struct query *query,
+                           struct trigger_state **out,
+                           size_t *count,
+                           int64_t *total,
+                           struct error *err);
+bool sqlite_trigger_all(struct store_reader *base,
+                        struct arena *arena,
+                        int64_t after,
+                        size_t limit,
+                        struct trigger_state **out,
+                        size_t *count,
+                        struct error *err);
+/* … and in sqlite_logs.c. */
+bool sqlite_log_rows(struct store_reader *base,
+                     struct arena *arena,
+                     int64_t execution,
+                     const struct query *query,
+                     bool newest_first,
+                     int64_t after_key,
+                     size_t limit,
+                     struct log_row **out,
+                     size_t *count,
+                     struct error *err);
+bool sqlite_metrics(struct store_reader *base,
+                    struct arena *arena,
+                    int64_t execution,
+                    const struct query *query,
+                    struct metric_row **out,
+                    size_t *count,
+                    int64_t *total,
+                    struct error *err);
 
 #endif
