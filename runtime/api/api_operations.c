@@ -391,7 +391,8 @@ const struct value *read_labels(struct call *call, const struct value *list)
         }
         if (label_is_reserved(key)) {
             reply_error(call, 422, "Illegal argument",
-                        "System labels can only be set by weir itself: %s", key);
+                        "System labels can only be set by Kestra itself, offending label: %s=%s",
+                        key, value);
             return NULL;
         }
         value_put_text(&map, key, value);

@@ -51,10 +51,11 @@ void start_release(struct start *start)
 
 /* ---- labels ---- */
 
-static bool refuse_label(struct call *call, const char *key)
+static bool refuse_label(struct call *call, const struct label *label)
 {
-    reply_error(call, 422, "Illegal argument", "System labels can only be set by weir itself: %s",
-                key);
+    reply_error(call, 422, "Illegal argument",
+                "System labels can only be set by Kestra itself, offending label: %s=%s", label->key,
+                label->value);
     return false;
 }
 
@@ -82,7 +83,7 @@ bool start_labels(struct start *start)
         has_from = has_from || is_from;
         if (label_is_reserved(labels[i].key) && !is_from &&
             !str_eq(labels[i].key, "system.correlationId"))
-            return refuse_label(call, labels[i].key);
+            return refuse_label(call, &labels[i]);
     }
     start->labels = ARENA_ARRAY(call->arena, count + 1, struct label);
     if (count > 0)

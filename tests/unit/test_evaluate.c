@@ -271,6 +271,24 @@ static void unknown_functions_are_refused(void **state)
     assert_int_equal(fake->error.code, ERR_INVALID);
 }
 
+static void the_log_of_a_task_is_stored_without_secrets(void **state)
+{
+    struct fake_task *fake = *state;
+    struct evaluate evaluate = evaluate_of(fake);
+    assert_true(redact_add(fake->job.ctx.redact, "hidden-word"));
+    static const char text[] =
+        "{\"name\": \"a.log\", \"lines\": [[\"INFO\", \"says hidden-word\"], [\"ERROR\", \"x\"]]}";
+    const struct value *arguments = json_parse(fake->arena, text, strlen(text), NULL);
+    const struct value *uri =
+        evaluate_call(&evaluate, fake->arena, "logFile", arguments, &fake->error);
+    assert_non_null(uri);
+    const char *read = render(fake, arena_printf(fake->arena, "{{ read('%s') }}", value_cstr(uri)));
+    assert_non_null(strstr(read, " INFO says ******\n"));
+    assert_non_null(strstr(read, " ERROR x\n"));
+    // it is the engine's, no function of the language
+    ASSERT_REFUSES(fake, "{{ logFile(name='b.log', lines=[]) }}", "logFile");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     TEST(secret_gives_the_value_and_has_it_masked),
@@ -284,5 +302,6 @@ static const struct CMUnitTest tests[] = {
     TEST(http_gives_the_parsed_answer),
     TEST(what_cannot_be_reached_is_a_failure_not_a_wait),
     TEST(unknown_functions_are_refused),
+    TEST(the_log_of_a_task_is_stored_without_secrets),
 };
 TEST_GROUP(evaluate, tests)
