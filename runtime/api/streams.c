@@ -55,6 +55,7 @@ struct streams {
     size_t count;
     bool is_ended;
     bool is_stopping;
+    bool is_over; /* only the holds that the driver still knows keep it */
     bool is_idle; /* the ticker has nothing to look after and waits to be woken */
 };
 
@@ -246,14 +247,25 @@ void stream_changed(struct stream *stream)
 
 /* ---- holding ---- */
 
+static void streams_destroy(struct streams *streams)
+{
+    (void)pthread_cond_destroy(&streams->wake);
+    (void)pthread_mutex_destroy(&streams->lock);
+    free(streams);
+}
+
 static void run_hold(void *context)
 {
     struct hold *hold = context;
-    (void)pthread_mutex_lock(&hold->streams->lock);
+    struct streams *streams = hold->streams;
+    (void)pthread_mutex_lock(&streams->lock);
     struct call *call = hold->call;
     hold->call = NULL;
     list_remove(&hold->link);
-    (void)pthread_mutex_unlock(&hold->streams->lock);
+    bool is_last = streams->is_over && list_is_empty(&streams->held);
+    (void)pthread_mutex_unlock(&streams->lock);
+    if (is_last)
+        streams_destroy(streams);
     if (call != NULL) {
         call->driver = hold->request;
         call->next(call);
@@ -265,7 +277,10 @@ static void run_hold(void *context)
 static void on_held_answer(struct driver_request *request)
 {
     struct hold *hold = request->data;
-    if (!pool_submit(hold->streams->api->answers, run_hold, hold))
+    (void)pthread_mutex_lock(&hold->streams->lock);
+    bool is_over = hold->streams->is_over; // then there is neither a pool nor a call left
+    (void)pthread_mutex_unlock(&hold->streams->lock);
+    if (is_over || !pool_submit(hold->streams->api->answers, run_hold, hold))
         run_hold(hold); // the pool ends: answer on this thread
 }
 
@@ -436,7 +451,20 @@ void streams_free(struct streams *streams)
     (void)pthread_cond_signal(&streams->wake);
     (void)pthread_mutex_unlock(&streams->lock);
     (void)pthread_join(streams->ticker, NULL);
-    (void)pthread_cond_destroy(&streams->wake);
-    (void)pthread_mutex_destroy(&streams->lock);
-    free(streams);
+    for (;;) {
+        (void)pthread_mutex_lock(&streams->lock);
+        struct call *call = take_late(streams, USEC_NEVER);
+        (void)pthread_mutex_unlock(&streams->lock);
+        if (call == NULL)
+            break;
+        call->driver.ok = false;
+        (void)error_set(&call->driver.error, ERR_UNAVAILABLE, "the server is stopping");
+        call->next(call);
+    }
+    (void)pthread_mutex_lock(&streams->lock);
+    streams->is_over = true;
+    bool is_free = list_is_empty(&streams->held);
+    (void)pthread_mutex_unlock(&streams->lock);
+    if (is_free)
+        streams_destroy(streams);
 }

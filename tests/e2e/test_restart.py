@@ -1,5 +1,6 @@
 """What a restart of the server leaves of the work under way: stopped in order, and killed."""
 import collections
+import threading
 
 import pytest
 from conftest import Weir, eventually
@@ -78,3 +79,17 @@ def test_what_had_begun_when_the_server_was_killed_gets_the_next_number(site):
     assert server.ended(execution_id)["state"]["current"] == "SUCCESS"
     assert len(begun(ledger)) == COUNT + 2
     check_ledger(ledger)
+
+
+def test_a_stop_answers_those_who_wait_for_an_end(weir_at):
+    server = weir_at("waiting")
+    server.create_flow("id: slow\nnamespace: e2e\ntasks:\n"
+                       "  - {id: a, type: io.kestra.plugin.core.flow.Sleep, duration: PT1H}\n")
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(
+        server.api("POST", "executions/e2e/slow", params={"wait": "true"})))
+    waiter.start()
+    eventually(lambda: server.executions(flowId="slow", namespace="e2e"), "the execution runs")
+    assert server.stop() == 0, server.log()
+    waiter.join(timeout=60)
+    assert [answer.status_code for answer in answers] == [503]
