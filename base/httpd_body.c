@@ -148,7 +148,9 @@ bool body_feed(struct body *body, const char *bytes, size_t length)
 bool body_end(struct body *body, struct httpd_request *request)
 {
     struct error err = { 0 };
-    if (body->refused == 0 && body->multipart != NULL && !multipart_end(body->multipart, &err))
+    // clients name a type although they send nothing
+    bool is_form = body->multipart != NULL && body->received > 0;
+    if (body->refused == 0 && is_form && !multipart_end(body->multipart, &err))
         refuse_error(body, &err);
     if (body->refused == 0 && body->is_form &&
         !url_parse_query(body->arena, buf_text(&body->bytes), body->bytes.length, HTTPD_PARTS_MAX,

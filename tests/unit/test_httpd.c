@@ -337,6 +337,11 @@ static void httpd_spools_large_parts(void **state)
                         "Content-Type: multipart/form-data; boundary=b\r\n"
                         "Content-Length: 9\r\n\r\n--b\r\nzzzz"),
                  "HTTP/1.1 400 ");
+    // a type without a body is no form that ends too early
+    assert_holds(ask(f, "POST /a HTTP/1.1\r\n" CLOSE
+                        "Content-Type: multipart/form-data; boundary=b\r\n"
+                        "Content-Length: 0\r\n\r\n"),
+                 "HTTP/1.1 200 ");
     free(bytes);
     arena_free(arena);
 }
