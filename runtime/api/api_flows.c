@@ -347,6 +347,11 @@ static void get_revisions(struct call *call)
 static void delete_revisions(struct call *call)
 {
     const char *text = call_required(call, "revisions");
+    const struct http_fields *fields = &call->http->query;
+    for (size_t i = 0, seen = 0; text != NULL && i < fields->count; i++) { // the name may repeat
+        if (str_eq(fields->items[i].name, "revisions") && seen++ > 0)
+            text = arena_printf(call->arena, "%s,%s", text, fields->items[i].value);
+    }
     struct flow_row row;
     if (text == NULL || !call_flow_row(call, call->path[0], call->path[1], 0, true, &row))
         return;

@@ -37,6 +37,15 @@ static const char flows_folder[] = "/_flows";
 
 /* ---- paths ---- */
 
+static size_t characters(const char *text, size_t length)
+{
+    const char *end = text + length;
+    size_t count = 0;
+    for (; text < end; count++)
+        (void)utf8_next(&text, end);
+    return count;
+}
+
 /* "/a/b" of a path as clients write it; "/" is the root. False with err set when it is refused. */
 static bool normal_path(struct arena *arena, const char *text, const char **out, struct error *err)
 {
@@ -48,8 +57,8 @@ static bool normal_path(struct arena *arena, const char *text, const char **out,
         const char *segment = arena_strndup(arena, at, length);
         if (str_eq(segment, ".."))
             ok = error_set(err, ERR_INVALID, "Path should not contain '..': %s", text);
-        else if (length > SEGMENT_MAX)
-            ok = error_set(err, ERR_INVALID, "a part of the path is longer than %u bytes",
+        else if (characters(segment, length) > SEGMENT_MAX)
+            ok = error_set(err, ERR_INVALID, "a part of the path is longer than %u characters",
                            SEGMENT_MAX);
         else if (length > 0 && !str_eq(segment, "."))
             buf_printf(&path, "/%s", segment);

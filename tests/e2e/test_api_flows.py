@@ -281,7 +281,7 @@ def test_revisions_are_forgotten_except_the_latest(weir):
                      headers={"Content-Type": "application/x-yaml"})
     path = "flows/revisions/forgotten/revisions"
     assert weir.api("DELETE", path, params={"revisions": "3"}).status_code == 409
-    assert weir.api("DELETE", path, params={"revisions": "1,2"}).status_code == 204
+    assert weir.api("DELETE", path, params={"revisions": ["1", "2"]}).status_code == 204
     assert [f["revision"] for f in weir.get(path)] == [3]
     assert weir.api("DELETE", path, params={"revisions": "1"}).status_code == 404
 
