@@ -17,8 +17,7 @@
 #include "core/labels.h"
 #include "core/tz.h"
 #include "core/value.h"
-#include "runtime/driver/driver_internal.h"
-#include "runtime/scheduler/schedule.h"
+#include "runtime/driver/triggers_internal.h"
 #include "runtime/triggers/condition.h"
 
 /* Triggers read at once at the start. */
@@ -86,7 +85,7 @@ static size_t entry_at(const struct driver *driver, int64_t key)
     return low;
 }
 
-static struct scheduled *entry_find(const struct driver *driver, int64_t key)
+struct scheduled *scheduled_find(const struct driver *driver, int64_t key)
 {
     size_t at = entry_at(driver, key);
     bool found = at < driver->scheduled_count && driver->scheduled[at]->key == key;
@@ -128,7 +127,7 @@ static void fire_moved(struct driver *driver, usec_t was, usec_t is)
         triggers_find_next(driver);
 }
 
-static void entry_remove(struct driver *driver, int64_t key)
+void scheduled_remove(struct driver *driver, int64_t key)
 {
     size_t at = entry_at(driver, key);
     if (at == driver->scheduled_count || driver->scheduled[at]->key != key)
@@ -191,7 +190,7 @@ static void arm(struct driver *driver, const struct trigger_state *state)
     }
     if (state->kind != TRIGGER_SCHEDULE && state->kind != TRIGGER_POLLING)
         return;
-    struct scheduled *entry = entry_find(driver, state->key);
+    struct scheduled *entry = scheduled_find(driver, state->key);
     if (entry == NULL)
         entry = entry_add(driver, state);
     if (entry->spec == NULL || !str_eq(entry->spec->text, state->spec)) {
@@ -227,8 +226,7 @@ static void *key_bytes(const int64_t *key)
     return (void *)(uintptr_t)key;
 }
 
-/* A state of this turn, or of the store; owned by the turn's arena. */
-static struct trigger_state *state_load(struct driver *driver, int64_t key, struct error *err)
+struct trigger_state *trigger_state_load(struct driver *driver, int64_t key, struct error *err)
 {
     struct trigger_state *state = map_find_bytes(&driver->states, key_bytes(&key), sizeof(key));
     if (state != NULL)
@@ -239,11 +237,11 @@ static struct trigger_state *state_load(struct driver *driver, int64_t key, stru
                : NULL;
 }
 
-static struct trigger_state *state_find(struct driver *driver,
-                                        const char *namespace,
-                                        const char *flow_id,
-                                        const char *trigger_id,
-                                        struct error *err)
+struct trigger_state *trigger_state_find(struct driver *driver,
+                                         const char *namespace,
+                                         const char *flow_id,
+                                         const char *trigger_id,
+                                         struct error *err)
 {
     struct trigger_state *state = ARENA_NEW(driver->arena, struct trigger_state);
     if (!driver->reader->ops->trigger_get(driver->reader, driver->arena, namespace, flow_id,
@@ -254,21 +252,29 @@ static struct trigger_state *state_find(struct driver *driver,
     return newer != NULL ? newer : state;
 }
 
-/* A state as this turn has left it, which may not be stored yet. */
-static struct trigger_state *newest(const struct driver *driver, struct trigger_state *stored)
+struct trigger_state *trigger_state_newest(const struct driver *driver,
+                                           struct trigger_state *stored)
 {
     struct trigger_state *newer =
         map_find_bytes(&driver->states, key_bytes(&stored->key), sizeof(stored->key));
     return newer != NULL ? newer : stored;
 }
 
-/* The state, which lives as long as the turn, goes into this commit and into memory. */
-static void state_save(struct driver *driver, struct trigger_state *state, bool is_advance)
+void trigger_state_save(struct driver *driver, struct trigger_state *state, bool is_advance)
 {
     map_put_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key), state);
     *VEC_PUSH(&driver->commit.triggers) =
         (struct commit_trigger){ .row = *state, .is_advance = is_advance };
     arm(driver, state);
+}
+
+void trigger_state_drop(struct driver *driver, const struct trigger_state *state)
+{
+    *VEC_PUSH(&driver->commit.triggers) =
+        (struct commit_trigger){ .row = *state, .is_removed = true };
+    map_remove_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key));
+    scheduled_remove(driver, state->key);
+    observers_remove(driver, state->key);
 }
 
 void triggers_committed(struct driver *driver)
@@ -278,15 +284,6 @@ void triggers_committed(struct driver *driver)
 }
 
 /* ---- conditions on dates ---- */
-
-/* What a test of dates needs of the flow; the last failure is kept to be shown. */
-struct date_context {
-    struct driver *driver;
-    const struct flow *flow;
-    const struct trigger *trigger;
-    const struct spec *spec;
-    struct error failure;
-};
 
 /* In which dates are shown. */
 static const struct tz *shown_in(const struct driver *driver, const struct spec *spec)
@@ -397,13 +394,10 @@ static enum date_answer date_holds(void *data, usec_t date, struct date_span *sa
     return answer;
 }
 
-/*
- * The test for dates of a trigger. Without its flow, or without conditions, every date will do.
- */
-static struct date_test date_test_of(struct driver *driver,
-                                     struct date_context *context,
-                                     const struct trigger_state *state,
-                                     const struct spec *spec)
+struct date_test trigger_date_test(struct driver *driver,
+                                   struct date_context *context,
+                                   const struct trigger_state *state,
+                                   const struct spec *spec)
 {
     *context = (struct date_context){ .driver = driver, .spec = spec };
     if (!spec->has_conditions)
@@ -416,7 +410,7 @@ static struct date_test date_test_of(struct driver *driver,
     return (struct date_test){ .holds = date_holds, .data = context };
 }
 
-static enum recover_missed fallback_of(const struct driver *driver)
+enum recover_missed trigger_fallback(const struct driver *driver)
 {
     return driver->config.recover_missed;
 }
@@ -613,10 +607,10 @@ static void order_poll(struct driver *driver, const struct trigger_state *state)
 static void fire(struct driver *driver, struct trigger_state *state, const struct spec *spec)
 {
     struct date_context context;
-    struct date_test test = date_test_of(driver, &context, state, spec);
+    struct date_test test = trigger_date_test(driver, &context, state, spec);
     // its last date ends the backfill, and still carries its inputs and labels
     const struct backfill backfill = state->backfill;
-    struct fire fired = trigger_fire(state, spec, &test, fallback_of(driver), driver->now);
+    struct fire fired = trigger_fire(state, spec, &test, trigger_fallback(driver), driver->now);
     if (fired.kind == FIRE_POLL) {
         state->worker_id = driver->config.name;
         order_poll(driver, state);
@@ -637,7 +631,7 @@ static void stop_entry(struct driver *driver, struct scheduled *entry, const str
     log_error("the state of a trigger cannot be read", LOG_STR("flow", entry->names),
               LOG_INT("key", entry->key), LOG_ERR(err));
     if (err->code == ERR_NOT_FOUND)
-        entry_remove(driver, entry->key);
+        scheduled_remove(driver, entry->key);
     else
         wheel_set(driver->wheel, &entry->timer, driver->now + USEC_SEC);
 }
@@ -648,7 +642,7 @@ void trigger_due(struct driver *driver, struct wheel_timer *timer)
     struct error err = { 0 };
     bool plain = entry->is_plain;
     struct trigger_state *state =
-        plain ? plain_state(driver, entry) : state_load(driver, entry->key, &err);
+        plain ? plain_state(driver, entry) : trigger_state_load(driver, entry->key, &err);
     if (state == NULL) {
         stop_entry(driver, entry, &err);
         return;
@@ -660,7 +654,7 @@ void trigger_due(struct driver *driver, struct wheel_timer *timer)
     // Saved first: an execution that ends within this very step releases the lock again.
     map_put_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key), state);
     fire(driver, state, &entry->spec->spec);
-    state_save(driver, state, plain);
+    trigger_state_save(driver, state, plain);
     arena_reset(driver->scratch);
     if (driver->scheduled_count <= FEW && driver->now >= driver->next_fire)
         triggers_find_next(driver);
@@ -695,17 +689,18 @@ void triggers_execution_ended(struct driver *driver, const struct live *live)
     enum trigger_kind kind = kind_of(driver, execution->trigger_type);
     if (kind != TRIGGER_SCHEDULE && kind != TRIGGER_POLLING)
         return;
-    struct trigger_state *state = live->fire_trigger != 0
-                                      ? state_load(driver, live->fire_trigger, NULL)
-                                      : state_find(driver, execution->namespace, execution->flow_id,
-                                                   execution->trigger_id, NULL);
+    struct trigger_state *state =
+        live->fire_trigger != 0
+            ? trigger_state_load(driver, live->fire_trigger, NULL)
+            : trigger_state_find(driver, execution->namespace, execution->flow_id,
+                                 execution->trigger_id, NULL);
     if (state == NULL)
         return; // the trigger is gone
     bool holds = str_eq(state->execution_id, execution->id.text);
     // It may end within the step that creates it, before it has the lock; a replay never had it.
-    bool is_first = state->execution_id == NULL &&
-                    (live->fire_trigger != 0 ||
-                     (kind == TRIGGER_POLLING && execution->parent_id == NULL));
+    bool is_first =
+        state->execution_id == NULL &&
+        (live->fire_trigger != 0 || (kind == TRIGGER_POLLING && execution->parent_id == NULL));
     bool stops = (holds || is_first || state->allow_concurrent) &&
                  stops_after(driver, state, execution->state.current);
     if (!holds && !stops)
@@ -715,9 +710,9 @@ void triggers_execution_ended(struct driver *driver, const struct live *live)
     if (entry == NULL)
         return;
     struct date_context context;
-    struct date_test test = date_test_of(driver, &context, state, &entry->spec);
-    trigger_release(state, &entry->spec, &test, fallback_of(driver), stops, driver->now);
-    state_save(driver, state, false);
+    struct date_test test = trigger_date_test(driver, &context, state, &entry->spec);
+    trigger_release(state, &entry->spec, &test, trigger_fallback(driver), stops, driver->now);
+    trigger_state_save(driver, state, false);
     spec_leave(driver, entry);
 }
 
@@ -756,11 +751,11 @@ static void log_evaluation(struct driver *driver,
 
 void triggers_answer(struct driver *driver, const struct message *message)
 {
-    struct trigger_state *state = state_load(driver, message->trigger, NULL);
+    struct trigger_state *state = trigger_state_load(driver, message->trigger, NULL);
     if (state == NULL || state->evaluating_at == 0 ||
         state->evaluating_at != message->evaluating_since)
         return; // late news
-    struct scheduled *entry = entry_find(driver, state->key);
+    struct scheduled *entry = scheduled_find(driver, state->key);
     if (entry == NULL || entry->spec == NULL)
         return;
     struct error err = { 0 };
@@ -786,241 +781,8 @@ void triggers_answer(struct driver *driver, const struct message *message)
     }
     if (live != NULL)
         lock(driver, state, live);
-    state_save(driver, state, false);
+    trigger_state_save(driver, state, false);
     arena_reset(driver->scratch);
-}
-
-/* ---- saving flows ---- */
-
-static void state_drop(struct driver *driver, const struct trigger_state *state)
-{
-    *VEC_PUSH(&driver->commit.triggers) =
-        (struct commit_trigger){ .row = *state, .is_removed = true };
-    map_remove_bytes(&driver->states, key_bytes(&state->key), sizeof(state->key));
-    entry_remove(driver, state->key);
-    observers_remove(driver, state->key);
-}
-
-/*
- * A date that has come and was not executed yet, because this turn, or a long time without service,
- * is still to be looked through; 0 none. The update that is saved now came after it.
- */
-static usec_t date_due(const struct driver *driver, const struct trigger_state *state)
-{
-    bool is_due = state->kind == TRIGGER_SCHEDULE && state->backfill.start == 0 &&
-                  trigger_wake_at(state) <= driver->now;
-    return is_due ? state->next_at : 0;
-}
-
-static void save_one(struct driver *driver,
-                     const struct flow_change *change,
-                     const struct trigger_change *trigger,
-                     struct trigger_state *state,
-                     int64_t revision)
-{
-    bool is_new = state->key == 0;
-    usec_t due = is_new ? 0 : date_due(driver, state);
-    struct arena *arena = driver->arena;
-    if (is_new)
-        state->key = ++driver->numbers.trigger;
-    state->namespace = arena_strdup(arena, change->namespace);
-    state->flow_id = arena_strdup(arena, change->id);
-    state->trigger_id = arena_strdup(arena, trigger->id);
-    state->kind = trigger->kind;
-    state->type = arena_strdup(arena, trigger->type);
-    state->spec = arena_strdup(arena, trigger->spec);
-    state->stop_after = arena_strdup(arena, trigger->stop_after);
-    state->revision = revision;
-    state->is_off = trigger->is_off || change->disabled;
-    state->allow_concurrent = trigger->allow_concurrent;
-    state->evaluating_at = 0;
-    struct spec_entry *spec = trigger->spec == NULL ? NULL : spec_use(driver, trigger->spec, NULL);
-    if (spec != NULL) {
-        // Conditions are looked at once the flow is stored, see triggers_refine().
-        trigger_register(state, &spec->spec, NULL, driver->now);
-        if (due != 0 && state->kind == TRIGGER_SCHEDULE && trigger_is_active(state))
-            state->next_at = due;
-        else if (spec->spec.has_conditions && state->next_at != 0)
-            *VEC_PUSH(&driver->refines) = state->key;
-        spec_leave(driver, spec);
-    } else {
-        state->next_at = 0;
-        state->updated_at = driver->now;
-    }
-    state_save(driver, state, false);
-}
-
-void triggers_save(struct driver *driver, const struct flow_change *change, int64_t revision)
-{
-    const char *namespaces[] = { change->namespace };
-    const char *flows[] = { change->id };
-    struct filter filters[] = {
-        { .field = FIELD_NAMESPACE, .match = MATCH_EQUAL, .values = namespaces, .values_count = 1 },
-        { .field = FIELD_FLOW, .match = MATCH_EQUAL, .values = flows, .values_count = 1 },
-    };
-    struct query query = {
-        .filters = filters, .filters_count = 2, .sort = FIELD_COUNT, .limit = SIZE_MAX / 2
-    };
-    struct trigger_state *found = NULL;
-    size_t count = 0;
-    // A flow that was never stored has none: most of a first deployment.
-    if (revision > 1) {
-        struct error err = { 0 };
-        if (!driver->reader->ops->trigger_search(driver->reader, driver->arena, &query, &found,
-                                                 &count, NULL, &err)) {
-            log_error("the triggers of a flow cannot be read", LOG_STR("flow", change->id),
-                      LOG_ERR(&err));
-            return;
-        }
-    }
-    size_t wanted = change->is_delete ? 0 : change->triggers_count;
-    for (size_t i = 0; i < count; i++) {
-        bool stays = false;
-        for (size_t k = 0; k < wanted; k++)
-            stays |= str_eq(found[i].trigger_id, change->triggers[k].id);
-        if (!stays)
-            state_drop(driver, &found[i]);
-    }
-    for (size_t k = 0; k < wanted; k++) {
-        struct trigger_state *state = NULL;
-        for (size_t i = 0; i < count; i++)
-            if (str_eq(found[i].trigger_id, change->triggers[k].id))
-                state = newest(driver, &found[i]);
-        if (state == NULL)
-            state = ARENA_NEW(driver->arena, struct trigger_state);
-        save_one(driver, change, &change->triggers[k], state, revision);
-    }
-}
-
-void triggers_refine(struct driver *driver)
-{
-    for (size_t i = 0; i < driver->refines.count; i++) {
-        struct trigger_state *state = state_load(driver, driver->refines.items[i], NULL);
-        struct scheduled *entry = state == NULL ? NULL : entry_find(driver, state->key);
-        if (entry == NULL || entry->spec == NULL || state->next_at == 0)
-            continue;
-        struct date_context context;
-        struct date_test test = date_test_of(driver, &context, state, &entry->spec->spec);
-        usec_t next = schedule_find(&entry->spec->spec, &test, state->date);
-        next = next == USEC_NEVER ? 0 : next;
-        if (next != state->next_at) {
-            state->next_at = next;
-            state_save(driver, state, false);
-        }
-        arena_reset(driver->scratch);
-    }
-    driver->refines.count = 0;
-}
-
-/* ---- operations ---- */
-
-static bool unlock(struct trigger_state *state, struct error *err)
-{
-    if (state->execution_id == NULL && state->evaluating_at == 0)
-        return error_set(err, ERR_CONFLICT, "trigger '%s' is not locked", state->trigger_id);
-    state->execution_id = NULL;
-    state->evaluating_at = 0;
-    state->worker_id = NULL;
-    return true;
-}
-
-static bool has_backfill(const struct trigger_state *state, struct error *err)
-{
-    return state->backfill.start != 0 || error_set(err, ERR_CONFLICT, "No backfill found");
-}
-
-static struct backfill copy_backfill(struct arena *arena, const struct backfill *backfill)
-{
-    struct backfill copy = *backfill;
-    copy.inputs = arena_strdup(arena, backfill->inputs);
-    copy.labels = arena_strdup(arena, backfill->labels);
-    return copy;
-}
-
-static bool operate(struct driver *driver,
-                    const struct trigger_request *wanted,
-                    struct trigger_state *state,
-                    const struct spec *spec,
-                    const struct date_test *test,
-                    struct error *err)
-{
-    switch (wanted->operation) {
-    case TRIGGER_SET_DISABLED:
-        trigger_set_disabled(state, spec, test, wanted->disabled, driver->now);
-        return true;
-    case TRIGGER_UNLOCK:
-        return unlock(state, err);
-    case TRIGGER_RESTART:
-    case TRIGGER_REMOVE: // forgets everything but the definition
-        state->execution_id = NULL;
-        state->evaluating_at = 0;
-        state->worker_id = NULL;
-        if (wanted->operation == TRIGGER_REMOVE)
-            state->disabled = false;
-        trigger_register(state, spec, test, driver->now);
-        return true;
-    case TRIGGER_BACKFILL: {
-        struct backfill backfill = copy_backfill(driver->arena, &wanted->backfill);
-        return trigger_backfill(state, spec, test, &backfill, driver->now, err);
-    }
-    case TRIGGER_BACKFILL_PAUSE:
-    case TRIGGER_BACKFILL_UNPAUSE:
-        if (!has_backfill(state, err))
-            return false;
-        state->backfill.paused = wanted->operation == TRIGGER_BACKFILL_PAUSE;
-        return true;
-    case TRIGGER_BACKFILL_REMOVE:
-        if (!has_backfill(state, err))
-            return false;
-        trigger_backfill_end(state, spec, test, fallback_of(driver), driver->now);
-        return true;
-    }
-    return true;
-}
-
-/* A copy of a state that outlives the turn. */
-static struct trigger_state copy_state(struct arena *arena, const struct trigger_state *state)
-{
-    struct trigger_state copy = *state;
-    copy.namespace = arena_strdup(arena, state->namespace);
-    copy.flow_id = arena_strdup(arena, state->flow_id);
-    copy.trigger_id = arena_strdup(arena, state->trigger_id);
-    copy.type = arena_strdup(arena, state->type);
-    copy.spec = arena_strdup(arena, state->spec);
-    copy.worker_id = arena_strdup(arena, state->worker_id);
-    copy.execution_id = arena_strdup(arena, state->execution_id);
-    copy.stop_after = arena_strdup(arena, state->stop_after);
-    copy.backfill = copy_backfill(arena, &state->backfill);
-    return copy;
-}
-
-void triggers_request(struct driver *driver, struct driver_request *request)
-{
-    struct trigger_request *wanted = &request->trigger;
-    struct error err = { 0 };
-    struct trigger_state *state =
-        state_find(driver, wanted->namespace, wanted->flow_id, wanted->trigger_id, &err);
-    struct spec_entry *entry = NULL;
-    if (state != NULL && state->spec != NULL)
-        entry = spec_use(driver, state->spec, &err);
-    else if (state != NULL)
-        error_set(&err, ERR_CONFLICT, "trigger '%s' cannot be scheduled", wanted->trigger_id);
-    bool ok = false;
-    if (entry != NULL) {
-        struct date_context context;
-        struct date_test test = date_test_of(driver, &context, state, &entry->spec);
-        struct trigger_state *changed = ARENA_NEW(driver->arena, struct trigger_state);
-        *changed = *state;
-        ok = operate(driver, wanted, changed, &entry->spec, &test, &err);
-        if (ok) {
-            changed->updated_at = driver->now;
-            state_save(driver, changed, false);
-            wanted->state = copy_state(request->arena, changed);
-        }
-        spec_leave(driver, entry);
-        arena_reset(driver->scratch);
-    }
-    driver_answer(driver, request, ok ? NULL : &err);
 }
 
 /* ---- starting, ending ---- */
@@ -1053,16 +815,16 @@ static void recover(struct driver *driver, const struct trigger_state *state)
         return;
     }
     struct trigger_state *changed = ARENA_NEW(driver->arena, struct trigger_state);
-    *changed = copy_state(driver->arena, state);
+    *changed = trigger_state_copy(driver->arena, state);
     if (is_stale)
         changed->execution_id = NULL;
     struct date_context context;
-    struct date_test test = date_test_of(driver, &context, changed, &entry->spec);
-    trigger_recover(changed, &entry->spec, &test, fallback_of(driver), driver->now);
+    struct date_test test = trigger_date_test(driver, &context, changed, &entry->spec);
+    trigger_recover(changed, &entry->spec, &test, trigger_fallback(driver), driver->now);
     bool is_changed = is_stale || changed->next_at != state->next_at ||
                       changed->evaluating_at != state->evaluating_at;
     if (is_changed)
-        state_save(driver, changed, false);
+        trigger_state_save(driver, changed, false);
     else
         arm(driver, changed);
     spec_leave(driver, entry);
