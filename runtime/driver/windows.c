@@ -156,7 +156,7 @@ static void open_one(struct driver *driver, struct observer *observer)
         observer->look_at = window_next(&rule, driver->now);
         return;
     }
-    observer->look_at = end + 1;
+    observer->look_at = end + 1; // which lies ahead: the window holds now
     struct window_state *window = window_load(driver, &name);
     if (window->exists && window->start == start && window->end == end)
         return;

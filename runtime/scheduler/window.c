@@ -148,15 +148,30 @@ static usec_t fixed_start(const struct window_rule *rule, usec_t local)
     return hour + (local - hour) / rule->length * rule->length;
 }
 
+/* A local start that clocks skipped resolves to what is still to come, though it is past. */
+static void resolve_start(const struct window_rule *rule, usec_t from, usec_t now, usec_t *start)
+{
+    (void)tz_resolve(rule->tz, from, start);
+    if (*start > now)
+        *start = now;
+}
+
 static bool fixed_at(const struct window_rule *rule, usec_t now, usec_t *start, usec_t *end)
 {
     // Shifting the clock the other way and looking up the plain window gives the shifted one.
     usec_t local = tz_local(rule->tz, now) - rule->advance;
     usec_t from = fixed_start(rule, local) + rule->advance;
-    usec_t at = now;
-    (void)tz_resolve(rule->tz, from, &at);
-    *start = at;
-    *end = at + rule->length - 1;
+    if (rule->length < USEC_DAY) { // hours that come twice have windows of their own
+        *start = now - (local + rule->advance - from);
+        *end = *start + rule->length - 1;
+        return true;
+    }
+    // Its end too is one of local time: on a day of 25 hours it would else be over before now.
+    resolve_start(rule, from, now, start);
+    (void)tz_resolve(rule->tz, from + rule->length, end);
+    if (*end <= now) // a boundary that comes twice: the second time
+        *end = now + (from + rule->length - (local + rule->advance));
+    (*end)--;
     return true;
 }
 
@@ -174,10 +189,10 @@ static bool daily_at(const struct window_rule *rule, usec_t now, usec_t *start, 
     }
     if (local < from || local >= to)
         return false;
-    (void)tz_resolve(rule->tz, from, start);
+    resolve_start(rule, from, now, start);
     (void)tz_resolve(rule->tz, to, end);
     (*end)--;
-    return true;
+    return *end >= now; // times of day that come twice count the first time
 }
 
 bool window_at(const struct window_rule *rule, usec_t now, usec_t *start, usec_t *end)

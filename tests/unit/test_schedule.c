@@ -399,6 +399,39 @@ static void windows_stand_where_their_rule_puts_them(void **state)
     }
 }
 
+static void a_window_holds_the_instant_it_was_asked_for(void **state)
+{
+    (void)state;
+    AUTO(arena_freep) struct arena *arena = arena_new();
+    static const char *const rules[] = {
+        "{\"window\":\"P1D\"}",
+        "{\"window\":\"PT1H\"}",
+        "{\"window\":\"PT25M\",\"windowAdvance\":\"PT-10M\"}",
+        "{\"every\":\"P1D\",\"offset\":\"PT2H30M\"}",
+        "{\"deadline\":\"02:30\"}",
+        "{\"from\":\"02:15\",\"to\":\"02:45\"}",
+        "{\"from\":\"22:00\",\"to\":\"02:30\"}",
+        "{\"from\":\"02:30\",\"to\":\"05:00\"}",
+    };
+    static const char *const days[] = { "2026-03-28T12:00:00Z", "2026-10-24T12:00:00Z" };
+    for (size_t i = 0; i < COUNT_OF(rules) * COUNT_OF(days); i++) {
+        const char *text = rules[i / COUNT_OF(days)];
+        struct window_rule rule;
+        struct error err = { 0 };
+        const struct value *doc = json_parse(arena, text, strlen(text), &err);
+        assert_true(window_rule_parse(doc, "Europe/Paris", &rule, &err));
+        usec_t begin = test_time(days[i % COUNT_OF(days)]); // the clocks change that night
+        for (usec_t now = begin; now < begin + 36 * USEC_HOUR; now += 7 * USEC_MIN) {
+            usec_t start = 0;
+            usec_t end = 0;
+            bool inside = window_at(&rule, now, &start, &end);
+            if ((inside && (start > now || end < now)) || window_next(&rule, now) <= now)
+                fail_msg("%s at %lld: %lld to %lld", text, (long long)now, (long long)start,
+                         (long long)end);
+        }
+    }
+}
+
 static void window_results_survive_their_encoding(void **state)
 {
     (void)state;
@@ -442,6 +475,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_clock_set_back_brings_no_date_again),
     cmocka_unit_test(polling_waits_for_its_answer_and_its_interval),
     cmocka_unit_test(windows_stand_where_their_rule_puts_them),
+    cmocka_unit_test(a_window_holds_the_instant_it_was_asked_for),
     cmocka_unit_test(window_results_survive_their_encoding),
 };
 TEST_GROUP(schedule, tests)
