@@ -821,13 +821,14 @@ void driver_free(struct driver *driver)
     drop_pending(&driver->pending);
     drop_pending(&driver->later);
     orders_drop(driver);
+    // These take their timers out of the wheel, from lists that timers of executions are in too.
+    triggers_free(driver);
     size_t at = 0;
     struct map_slot *slot;
     while ((slot = map_next(&driver->lives, &at)) != NULL)
         live_destroy(slot->value);
     map_free(&driver->lives);
     live_free_wakers(driver);
-    triggers_free(driver);
     slots_free(driver);
     flows_free(driver);
     for (size_t i = 0; i < driver->logs.count; i++)

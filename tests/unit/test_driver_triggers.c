@@ -83,6 +83,19 @@ static const char hourly_work_again[] =
     "triggers: [{id: t, type: Schedule, cron: \"0 * * * *\"}]\n";
 
 /* An update in the very turn in which a date is due comes before the turn looks at dates. */
+/* For builds with sanitizers: timers of both kinds lie in one list of the wheel. */
+EACH_STORE(driver_stops_while_a_pause_and_a_schedule_are_due_at_the_same_time)
+{
+    driver_bed_deploy(bed, hourly);
+    driver_bed_deploy(bed, "id: wait\ntasks: [{id: p, type: Pause, pauseDuration: PT1H}]\n");
+    const char *id = driver_bed_create(bed, "wait");
+    driver_bed_crash(bed);
+    assert_string_equal(driver_bed_state(bed, id), "PAUSED");
+    driver_bed_crash(bed);
+    driver_bed_advance(bed, bed_noon + USEC_HOUR);
+    assert_string_equal(driver_bed_state(bed, id), "SUCCESS");
+}
+
 EACH_STORE(driver_loses_no_date_to_an_update_of_its_flow)
 {
     driver_bed_deploy(bed, hourly_work);
@@ -707,6 +720,7 @@ EACH_STORE(driver_misses_no_deadline_of_a_trigger_that_is_switched_off)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(driver_says_when_the_next_schedule_of_all_fires),
     cmocka_unit_test(driver_fires_a_schedule_once_per_date),
+    cmocka_unit_test(driver_stops_while_a_pause_and_a_schedule_are_due_at_the_same_time),
     cmocka_unit_test(driver_loses_no_date_to_an_update_of_its_flow),
     cmocka_unit_test(driver_forgets_dates_that_waited_for_a_lock_with_an_update),
     cmocka_unit_test(driver_unlocks_a_trigger_whose_flow_is_saved_as_its_execution_ends),
