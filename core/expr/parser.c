@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recursive descent; binary operators by precedence climbing. Functions return NULL or false once
- * the error is set.
+ * Expressions: recursive descent; binary operators by precedence climbing.
  */
-#include "core/expr/parser.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -17,30 +14,16 @@
 #include "core/expr/builtin.h"
 #include "core/expr/expr.h"
 #include "core/expr/lexer.h"
+#include "core/expr/parser_internal.h"
 #include "core/value.h"
 
 #define PRECEDENCE_UNARY 500
 
-struct parser {
-    struct arena *arena;
-    struct error *err;
-    struct token token; /* not consumed yet */
-    struct token ahead; /* the one behind it, if has_ahead */
-    bool has_ahead;
-    size_t nest;
-    size_t nodes;
-    VEC(struct macro) macros;
-    VEC(struct block) blocks;
-    struct lexer lexer;
-};
-
-static const struct node *parse_expression(struct parser *parser);
 static const struct node *parse_binary(struct parser *parser, int least);
-static bool parse_body(struct parser *parser, struct body *body);
 
 /* ---- tokens ---- */
 
-static bool advance(struct parser *parser)
+bool parser_advance(struct parser *parser)
 {
     if (parser->has_ahead) {
         parser->token = parser->ahead;
@@ -58,12 +41,12 @@ static bool look_ahead(struct parser *parser)
     return true;
 }
 
-static bool is_character(const struct token *token, char c)
+bool token_is(const struct token *token, char c)
 {
     return token->kind == TOKEN_PUNCTUATION && token->character == c;
 }
 
-static bool is_word(const struct token *token, const char *word)
+bool token_is_word(const struct token *token, const char *word)
 {
     return token->kind == TOKEN_NAME && token->text.length == strlen(word) &&
            memcmp(token->text.text, word, token->text.length) == 0;
@@ -102,24 +85,23 @@ static const char *describe(struct parser *parser, const struct token *token)
     return "something";
 }
 
-/* Fails at the current token: "unexpected X: EXPECTED". */
-static bool unexpected(struct parser *parser, const char *expected)
+bool parser_unexpected(struct parser *parser, const char *expected)
 {
     const struct token *token = &parser->token;
     return lexer_fail(&parser->lexer, token->line, token->column, "unexpected %s: %s",
                       describe(parser, token), expected);
 }
 
-static bool expect_character(struct parser *parser, char c)
+bool parser_expect(struct parser *parser, char c)
 {
     char text[32];
-    if (is_character(&parser->token, c))
-        return advance(parser);
+    if (token_is(&parser->token, c))
+        return parser_advance(parser);
     (void)snprintf(text, sizeof(text), "'%c' is missing", c);
-    return unexpected(parser, text);
+    return parser_unexpected(parser, text);
 }
 
-static bool enter(struct parser *parser)
+bool parser_enter(struct parser *parser)
 {
     if (++parser->nest <= EXPR_NEST_MAX)
         return true;
@@ -129,7 +111,7 @@ static bool enter(struct parser *parser)
 
 /* ---- nodes ---- */
 
-static struct node *node_new(struct parser *parser, enum node_kind kind, const struct token *at)
+struct node *parser_node(struct parser *parser, enum node_kind kind, const struct token *at)
 {
     if (++parser->nodes > EXPR_NODES_MAX) {
         (void)lexer_fail(&parser->lexer, at->line, at->column,
@@ -159,15 +141,14 @@ static bool adopt(struct parser *parser, struct node *node, const struct node *c
 
 static const struct node *literal(struct parser *parser, const struct value *value)
 {
-    struct node *node = node_new(parser, NODE_LITERAL, &parser->token);
-    if (node == NULL || !advance(parser))
+    struct node *node = parser_node(parser, NODE_LITERAL, &parser->token);
+    if (node == NULL || !parser_advance(parser))
         return NULL;
     node->literal = value;
     return node;
 }
 
-/* Value of a name that is a literal, NULL for every other name. */
-static const struct value *named_literal(const struct name *name)
+const struct value *parser_literal(const struct name *name)
 {
     static const struct {
         const char *name;
@@ -187,7 +168,7 @@ static const struct value *named_literal(const struct name *name)
 
 static const struct node *name_node(struct parser *parser, const struct token *token)
 {
-    struct node *node = node_new(parser, NODE_NAME, token);
+    struct node *node = parser_node(parser, NODE_NAME, token);
     if (node != NULL)
         node->name = token->text;
     return node;
@@ -200,17 +181,17 @@ static bool parse_argument(struct parser *parser, struct argument *argument, boo
     if (parser->token.kind == TOKEN_NAME) {
         if (!look_ahead(parser))
             return false;
-        if (is_character(&parser->ahead, '=')) {
+        if (token_is(&parser->ahead, '=')) {
             argument->name = parser->token.text;
             *named = true;
-            if (!advance(parser)) // the name
+            if (!parser_advance(parser)) // the name
                 return false;
-            if (!advance(parser)) // the sign
+            if (!parser_advance(parser)) // the sign
                 return false;
         }
     }
     if (*named && argument->name.length == 0)
-        return unexpected(parser, "arguments by position come before those by name");
+        return parser_unexpected(parser, "arguments by position come before those by name");
     argument->value = parse_expression(parser);
     return argument->value != NULL;
 }
@@ -222,13 +203,13 @@ static bool parse_arguments(struct parser *parser,
                             bool optional)
 {
     VEC(struct argument) arguments = { 0 };
-    if (optional && !is_character(&parser->token, '('))
+    if (optional && !token_is(&parser->token, '('))
         return true;
-    if (!expect_character(parser, '('))
+    if (!parser_expect(parser, '('))
         return false;
     bool named = false;
-    while (!is_character(&parser->token, ')')) {
-        if (arguments.count > 0 && !expect_character(parser, ','))
+    while (!token_is(&parser->token, ')')) {
+        if (arguments.count > 0 && !parser_expect(parser, ','))
             return false;
         struct argument *argument = VEC_PUSH_ARENA(parser->arena, &arguments);
         if (!parse_argument(parser, argument, &named) || !adopt(parser, node, argument->value))
@@ -236,7 +217,7 @@ static bool parse_arguments(struct parser *parser,
     }
     call->arguments = arguments.items;
     call->count = (uint32_t)arguments.count;
-    return advance(parser);
+    return parser_advance(parser);
 }
 
 /* A call of the name that is the current token. */
@@ -245,14 +226,14 @@ static struct node *parse_call(struct parser *parser,
                                const struct node *input,
                                bool optional_arguments)
 {
-    struct node *node = node_new(parser, kind, &parser->token);
+    struct node *node = parser_node(parser, kind, &parser->token);
     if (node == NULL)
         return NULL;
     struct call_node *call = ARENA_NEW(parser->arena, struct call_node);
     node->call = call;
     call->input = input;
     call->name = parser->token.text;
-    if (!adopt(parser, node, input) || !advance(parser) ||
+    if (!adopt(parser, node, input) || !parser_advance(parser) ||
         !parse_arguments(parser, node, call, optional_arguments))
         return NULL;
     if (kind != NODE_METHOD)
@@ -265,11 +246,11 @@ static struct node *parse_call(struct parser *parser,
 static const struct node *parse_list(struct parser *parser)
 {
     VEC(const struct node *) items = { 0 };
-    struct node *node = node_new(parser, NODE_LIST, &parser->token);
-    if (node == NULL || !advance(parser))
+    struct node *node = parser_node(parser, NODE_LIST, &parser->token);
+    if (node == NULL || !parser_advance(parser))
         return NULL;
-    while (!is_character(&parser->token, ']')) {
-        if (items.count > 0 && !expect_character(parser, ','))
+    while (!token_is(&parser->token, ']')) {
+        if (items.count > 0 && !parser_expect(parser, ','))
             return NULL;
         const struct node *item = parse_expression(parser);
         if (item == NULL || !adopt(parser, node, item))
@@ -278,20 +259,20 @@ static const struct node *parse_list(struct parser *parser)
     }
     node->list.items = items.items;
     node->list.count = (uint32_t)items.count;
-    return advance(parser) ? node : NULL;
+    return parser_advance(parser) ? node : NULL;
 }
 
 static const struct node *parse_map(struct parser *parser)
 {
     VEC(const struct node *) items = { 0 };
-    struct node *node = node_new(parser, NODE_MAP, &parser->token);
-    if (node == NULL || !advance(parser))
+    struct node *node = parser_node(parser, NODE_MAP, &parser->token);
+    if (node == NULL || !parser_advance(parser))
         return NULL;
-    while (!is_character(&parser->token, '}')) {
-        if (items.count > 0 && !expect_character(parser, ','))
+    while (!token_is(&parser->token, '}')) {
+        if (items.count > 0 && !parser_expect(parser, ','))
             return NULL;
         const struct node *key = parse_expression(parser);
-        if (key == NULL || !adopt(parser, node, key) || !expect_character(parser, ':'))
+        if (key == NULL || !adopt(parser, node, key) || !parser_expect(parser, ':'))
             return NULL;
         const struct node *item = parse_expression(parser);
         if (item == NULL || !adopt(parser, node, item))
@@ -301,12 +282,12 @@ static const struct node *parse_map(struct parser *parser)
     }
     node->list.items = items.items;
     node->list.count = (uint32_t)items.count;
-    return advance(parser) ? node : NULL;
+    return parser_advance(parser) ? node : NULL;
 }
 
 static const struct node *text_node(struct parser *parser, struct name text)
 {
-    struct node *node = node_new(parser, NODE_LITERAL, &parser->token);
+    struct node *node = parser_node(parser, NODE_LITERAL, &parser->token);
     if (node != NULL)
         node->literal = value_string_n(parser->arena, text.text, text.length);
     return node;
@@ -316,7 +297,7 @@ static const struct node *text_node(struct parser *parser, struct name text)
 static const struct node *parse_parts(struct parser *parser)
 {
     VEC(const struct node *) parts = { 0 };
-    struct node *node = node_new(parser, NODE_INTERPOLATION, &parser->token);
+    struct node *node = parser_node(parser, NODE_INTERPOLATION, &parser->token);
     if (node == NULL)
         return NULL;
     for (;;) {
@@ -328,16 +309,16 @@ static const struct node *parse_parts(struct parser *parser)
             *VEC_PUSH_ARENA(parser->arena, &parts) = text_node(parser, text);
         if (!more)
             break;
-        const struct node *part = advance(parser) ? parse_expression(parser) : NULL;
+        const struct node *part = parser_advance(parser) ? parse_expression(parser) : NULL;
         if (part == NULL || !adopt(parser, node, part))
             return NULL;
-        if (!is_character(&parser->token, '}')) {
-            (void)unexpected(parser, "'}' of the interpolation is missing");
+        if (!token_is(&parser->token, '}')) {
+            (void)parser_unexpected(parser, "'}' of the interpolation is missing");
             return NULL;
         }
         *VEC_PUSH_ARENA(parser->arena, &parts) = part;
     }
-    if (!advance(parser))
+    if (!parser_advance(parser))
         return NULL;
     if (parts.count == 1)
         return parts.items[0]; // keeps its type
@@ -348,23 +329,23 @@ static const struct node *parse_parts(struct parser *parser)
 
 static const struct node *parse_name(struct parser *parser)
 {
-    const struct value *value = named_literal(&parser->token.text);
+    const struct value *value = parser_literal(&parser->token.text);
     if (value != NULL)
         return literal(parser, value);
     if (!look_ahead(parser))
         return NULL;
-    if (is_character(&parser->ahead, '('))
+    if (token_is(&parser->ahead, '('))
         return parse_call(parser, NODE_FUNCTION, NULL, false);
     struct token token = parser->token;
-    return advance(parser) ? name_node(parser, &token) : NULL;
+    return parser_advance(parser) ? name_node(parser, &token) : NULL;
 }
 
 static const struct node *parse_group(struct parser *parser)
 {
-    if (!advance(parser))
+    if (!parser_advance(parser))
         return NULL;
     const struct node *inner = parse_expression(parser);
-    return inner != NULL && expect_character(parser, ')') ? inner : NULL;
+    return inner != NULL && parser_expect(parser, ')') ? inner : NULL;
 }
 
 static const struct node *parse_atom(struct parser *parser)
@@ -394,59 +375,59 @@ static const struct node *parse_atom(struct parser *parser)
     case TOKEN_OPERATOR:
         break;
     }
-    (void)unexpected(parser, "an expression is missing");
+    (void)parser_unexpected(parser, "an expression is missing");
     return NULL;
 }
 
 static const struct node *parse_member(struct parser *parser, const struct node *object)
 {
-    if (!advance(parser))
+    if (!parser_advance(parser))
         return NULL;
     const struct token *token = &parser->token;
     if (token->kind == TOKEN_OPERATOR) {
-        (void)unexpected(parser, "an operator cannot be a name behind '.', write x['name']");
+        (void)parser_unexpected(parser, "an operator cannot be a name behind '.', write x['name']");
         return NULL;
     }
     if (token->kind != TOKEN_NAME) {
-        (void)unexpected(parser, "a name must follow '.'");
+        (void)parser_unexpected(parser, "a name must follow '.'");
         return NULL;
     }
     if (!look_ahead(parser))
         return NULL;
-    if (is_character(&parser->ahead, '('))
+    if (token_is(&parser->ahead, '('))
         return parse_call(parser, NODE_METHOD, object, false);
-    struct node *node = node_new(parser, NODE_MEMBER, token);
+    struct node *node = parser_node(parser, NODE_MEMBER, token);
     if (node == NULL || !adopt(parser, node, object))
         return NULL;
     node->member.object = object;
     node->member.name = token->text;
-    return advance(parser) ? node : NULL;
+    return parser_advance(parser) ? node : NULL;
 }
 
 static const struct node *parse_index(struct parser *parser, const struct node *object)
 {
-    struct node *node = node_new(parser, NODE_INDEX, &parser->token);
-    if (node == NULL || !advance(parser))
+    struct node *node = parser_node(parser, NODE_INDEX, &parser->token);
+    if (node == NULL || !parser_advance(parser))
         return NULL;
     node->index.object = object;
     node->index.key = parse_expression(parser);
     if (node->index.key == NULL || !adopt(parser, node, object) ||
-        !adopt(parser, node, node->index.key) || !expect_character(parser, ']'))
+        !adopt(parser, node, node->index.key) || !parser_expect(parser, ']'))
         return NULL;
     return node;
 }
 
 static const struct node *parse_primary(struct parser *parser)
 {
-    if (is_character(&parser->token, '['))
+    if (token_is(&parser->token, '['))
         return parse_list(parser);
-    if (is_character(&parser->token, '{'))
+    if (token_is(&parser->token, '{'))
         return parse_map(parser);
     const struct node *node = parse_atom(parser);
     while (node != NULL) {
-        if (is_character(&parser->token, '.'))
+        if (token_is(&parser->token, '.'))
             node = parse_member(parser, node);
-        else if (is_character(&parser->token, '['))
+        else if (token_is(&parser->token, '['))
             node = parse_index(parser, node);
         else
             break;
@@ -464,25 +445,22 @@ static const struct node *parse_prefix(struct parser *parser)
                      token->operation == OP_SUBTRACT);
     if (!is_unary)
         return parse_primary(parser);
-    struct node *node = node_new(parser, NODE_UNARY, token);
+    struct node *node = parser_node(parser, NODE_UNARY, token);
     if (node == NULL)
         return NULL;
     node->operation = (uint8_t)token->operation;
-    if (!advance(parser))
+    if (!parser_advance(parser))
         return NULL;
     node->operands.right = parse_binary(parser, PRECEDENCE_UNARY);
     return node->operands.right != NULL && adopt(parser, node, node->operands.right) ? node : NULL;
 }
 
-/* The name of a filter or a test, with optional arguments. */
-static struct node *parse_named(struct parser *parser,
-                                enum node_kind kind,
-                                const struct node *input)
+struct node *parse_named(struct parser *parser, enum node_kind kind, const struct node *input)
 {
     if (parser->token.kind == TOKEN_NAME)
         return parse_call(parser, kind, input, true);
-    (void)unexpected(parser, kind == NODE_FILTER ? "the name of a filter is missing"
-                                                 : "the name of a test is missing");
+    (void)parser_unexpected(parser, kind == NODE_FILTER ? "the name of a filter is missing"
+                                                        : "the name of a test is missing");
     return NULL;
 }
 
@@ -490,7 +468,7 @@ static const struct node *parse_operation(struct parser *parser, const struct no
 {
     struct token token = parser->token;
     enum operation operation = token.operation;
-    if (!advance(parser))
+    if (!parser_advance(parser))
         return NULL;
     if (operation == OP_FILTER)
         return parse_named(parser, NODE_FILTER, left);
@@ -503,7 +481,7 @@ static const struct node *parse_operation(struct parser *parser, const struct no
         test->call = call;
         return test;
     }
-    struct node *node = node_new(parser, NODE_BINARY, &token);
+    struct node *node = parser_node(parser, NODE_BINARY, &token);
     if (node == NULL)
         return NULL;
     node->operation = (uint8_t)operation;
@@ -517,7 +495,7 @@ static const struct node *parse_operation(struct parser *parser, const struct no
 
 static const struct node *parse_binary(struct parser *parser, int least)
 {
-    if (!enter(parser))
+    if (!parser_enter(parser))
         return NULL;
     const struct node *node = parse_prefix(parser);
     while (node != NULL && parser->token.kind == TOKEN_OPERATOR &&
@@ -530,12 +508,12 @@ static const struct node *parse_binary(struct parser *parser, int least)
 
 static const struct node *parse_ternary(struct parser *parser, const struct node *condition)
 {
-    struct node *node = node_new(parser, NODE_TERNARY, &parser->token);
-    if (node == NULL || !enter(parser) || !advance(parser))
+    struct node *node = parser_node(parser, NODE_TERNARY, &parser->token);
+    if (node == NULL || !parser_enter(parser) || !parser_advance(parser))
         return NULL;
     node->ternary.condition = condition;
     node->ternary.yes = parse_expression(parser);
-    if (node->ternary.yes == NULL || !expect_character(parser, ':'))
+    if (node->ternary.yes == NULL || !parser_expect(parser, ':'))
         return NULL;
     node->ternary.no = parse_expression(parser);
     if (node->ternary.no == NULL || !adopt(parser, node, condition) ||
@@ -545,354 +523,10 @@ static const struct node *parse_ternary(struct parser *parser, const struct node
     return node;
 }
 
-static const struct node *parse_expression(struct parser *parser)
+const struct node *parse_expression(struct parser *parser)
 {
     const struct node *node = parse_binary(parser, 0);
-    if (node != NULL && is_character(&parser->token, '?'))
+    if (node != NULL && token_is(&parser->token, '?'))
         node = parse_ternary(parser, node);
     return node;
-}
-
-/* ---- statements ---- */
-
-static bool close_tag(struct parser *parser)
-{
-    return parser->token.kind == TOKEN_TAG_CLOSE ? advance(parser)
-                                                 : unexpected(parser, "'%}' is missing");
-}
-
-/* A name that a variable may have. */
-static bool parse_variable(struct parser *parser, struct name *name)
-{
-    if (parser->token.kind != TOKEN_NAME)
-        return unexpected(parser, "a name is missing");
-    if (named_literal(&parser->token.text) != NULL)
-        return unexpected(parser, "this name is reserved");
-    *name = parser->token.text;
-    return advance(parser);
-}
-
-/* The body of a tag and then the word that ends it, which must be `end`. */
-static bool parse_until(struct parser *parser, const char *end, struct body *body)
-{
-    char text[64];
-    if (!parse_body(parser, body))
-        return false;
-    if (is_word(&parser->token, end))
-        return advance(parser);
-    (void)snprintf(text, sizeof(text), "'%s' is missing", end);
-    return unexpected(parser, text);
-}
-
-static bool parse_if(struct parser *parser, struct statement *statement)
-{
-    VEC(struct branch) branches = { 0 };
-    statement->kind = STATEMENT_IF;
-    bool has_else = false;
-    do {
-        struct branch *branch = VEC_PUSH_ARENA(parser->arena, &branches);
-        if (is_word(&parser->token, "else")) {
-            has_else = true;
-        } else if (branches.count > 1 && !is_word(&parser->token, "elseif")) {
-            return unexpected(parser, "'endif' is missing");
-        }
-        if (!advance(parser))
-            return false;
-        if (!has_else && (branch->condition = parse_expression(parser)) == NULL)
-            return false;
-        if (!close_tag(parser) || !parse_body(parser, &branch->body))
-            return false;
-    } while (!has_else && !is_word(&parser->token, "endif"));
-    statement->choice.branches = branches.items;
-    statement->choice.count = branches.count;
-    if (!is_word(&parser->token, "endif"))
-        return unexpected(parser, "'endif' is missing");
-    return advance(parser) && close_tag(parser);
-}
-
-static bool parse_for(struct parser *parser, struct statement *statement)
-{
-    statement->kind = STATEMENT_FOR;
-    if (!advance(parser) || !parse_variable(parser, &statement->loop.variable))
-        return false;
-    if (!is_word(&parser->token, "in"))
-        return unexpected(parser, "'in' is missing");
-    if (!advance(parser))
-        return false;
-    statement->loop.over = parse_expression(parser);
-    if (statement->loop.over == NULL || !close_tag(parser) ||
-        !parse_body(parser, &statement->loop.body))
-        return false;
-    if (is_word(&parser->token, "else")) {
-        statement->loop.has_otherwise = true;
-        if (!advance(parser) || !close_tag(parser) ||
-            !parse_body(parser, &statement->loop.otherwise))
-            return false;
-    }
-    if (!is_word(&parser->token, "endfor"))
-        return unexpected(parser, "'endfor' is missing");
-    return advance(parser) && close_tag(parser);
-}
-
-static bool parse_set(struct parser *parser, struct statement *statement)
-{
-    statement->kind = STATEMENT_SET;
-    if (!advance(parser) || !parse_variable(parser, &statement->set.variable) ||
-        !expect_character(parser, '='))
-        return false;
-    statement->set.value = parse_expression(parser);
-    return statement->set.value != NULL && close_tag(parser);
-}
-
-static bool same_name(const struct name *a, const struct name *b)
-{
-    if (a->length != b->length)
-        return false;
-    return a->length == 0 || memcmp(a->text, b->text, a->length) == 0;
-}
-
-static bool parse_parameters(struct parser *parser, struct macro *macro)
-{
-    VEC(struct parameter) parameters = { 0 };
-    if (!expect_character(parser, '('))
-        return false;
-    while (!is_character(&parser->token, ')')) {
-        if (parameters.count > 0 && !expect_character(parser, ','))
-            return false;
-        struct parameter *parameter = VEC_PUSH_ARENA(parser->arena, &parameters);
-        if (!parse_variable(parser, &parameter->name))
-            return false;
-        if (is_character(&parser->token, '=') &&
-            (!advance(parser) || (parameter->fallback = parse_expression(parser)) == NULL))
-            return false;
-    }
-    macro->parameters = parameters.items;
-    macro->count = parameters.count;
-    return advance(parser);
-}
-
-static bool parse_macro(struct parser *parser)
-{
-    struct macro macro = { 0 };
-    if (!advance(parser))
-        return false;
-    struct token name = parser->token;
-    if (!parse_variable(parser, &macro.name) || !parse_parameters(parser, &macro) ||
-        !close_tag(parser) || !parse_until(parser, "endmacro", &macro.body) || !close_tag(parser))
-        return false;
-    const struct macro *other;
-    for
-        VEC_EACH(other, &parser->macros)
-        {
-            if (same_name(&other->name, &macro.name))
-                return lexer_fail(&parser->lexer, name.line, name.column,
-                                  "there are two macros '%.*s'", (int)macro.name.length,
-                                  macro.name.text);
-        }
-    *VEC_PUSH_ARENA(parser->arena, &parser->macros) = macro;
-    return true;
-}
-
-/* `endblock` may repeat the name. */
-static bool close_block(struct parser *parser, const struct name *name)
-{
-    if (parser->token.kind == TOKEN_NAME || parser->token.kind == TOKEN_STRING) {
-        if (!same_name(&parser->token.text, name))
-            return unexpected(parser, "this is not the name of the block");
-        if (!advance(parser))
-            return false;
-    }
-    return close_tag(parser);
-}
-
-static bool parse_block(struct parser *parser, struct statement *statement)
-{
-    statement->kind = STATEMENT_BLOCK;
-    if (!advance(parser))
-        return false;
-    if (parser->token.kind != TOKEN_NAME && parser->token.kind != TOKEN_STRING)
-        return unexpected(parser, "the name of the block is missing");
-    struct block block = { .name = parser->token.text };
-    statement->block = block.name;
-    if (!advance(parser) || !close_tag(parser) || !parse_until(parser, "endblock", &block.body) ||
-        !close_block(parser, &block.name))
-        return false;
-    struct block *other;
-    for
-        VEC_EACH(other, &parser->blocks)
-        {
-            if (same_name(&other->name, &block.name)) {
-                other->body = block.body;
-                return true;
-            }
-        }
-    *VEC_PUSH_ARENA(parser->arena, &parser->blocks) = block;
-    return true;
-}
-
-static bool parse_filter_tag(struct parser *parser, struct statement *statement)
-{
-    statement->kind = STATEMENT_FILTER;
-    const struct node *chain = node_new(parser, NODE_FILTERED, &parser->token);
-    bool more = true;
-    while (more) {
-        if (chain == NULL || !advance(parser))
-            return false;
-        chain = parse_named(parser, NODE_FILTER, chain);
-        more = parser->token.kind == TOKEN_OPERATOR && parser->token.operation == OP_FILTER;
-    }
-    statement->filter.chain = chain;
-    return chain != NULL && close_tag(parser) &&
-           parse_until(parser, "endfilter", &statement->filter.body) && close_tag(parser);
-}
-
-static bool parse_verbatim(struct parser *parser, struct statement *statement)
-{
-    struct name text = { 0 };
-    if (!advance(parser))
-        return false;
-    if (parser->token.kind != TOKEN_TAG_CLOSE)
-        return unexpected(parser, "'%}' is missing");
-    if (!lexer_verbatim(&parser->lexer, &text))
-        return false;
-    statement->kind = STATEMENT_TEXT;
-    statement->text = value_string_n(parser->arena, text.text, text.length);
-    return advance(parser);
-}
-
-/* Fails at a tag that is none of the above. */
-static bool unknown_tag(struct parser *parser)
-{
-    static const char *const tags[] = { "if",     "elseif",   "else",     "endif",
-                                        "for",    "endfor",   "set",      "macro",
-                                        "block",  "filter",   "raw",      "verbatim",
-                                        "endraw", "endmacro", "endblock", "endfilter" };
-    const struct token *token = &parser->token;
-    if (token->kind != TOKEN_NAME)
-        return unexpected(parser, "the name of a tag is missing");
-    char *name = arena_strndup(parser->arena, token->text.text, token->text.length);
-    if (str_starts(name, "end") || str_starts(name, "else"))
-        return lexer_fail(&parser->lexer, token->line, token->column,
-                          "'%.40s' without the tag that it belongs to", name);
-    if (str_eq(name, "raw"))
-        return lexer_fail(&parser->lexer, token->line, token->column,
-                          "'raw' is never closed: 'endraw' is missing");
-    const char *near = str_nearest(name, tags, COUNT_OF(tags));
-    return lexer_fail(&parser->lexer, token->line, token->column,
-                      near == NULL ? "there is no tag '%.40s'"
-                                   : "there is no tag '%.40s', did you mean '%s'?",
-                      name, near);
-}
-
-/* Does the current tag end the body it stands in? */
-static bool ends_body(const struct token *token)
-{
-    static const char *const words[] = { "else",     "elseif",   "endif",    "endfor",
-                                         "endmacro", "endblock", "endfilter" };
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (is_word(token, words[i]))
-            return true;
-    }
-    return false;
-}
-
-/* A tag whose name is the current token. */
-static bool parse_tag(struct parser *parser, struct statement *statement)
-{
-    static const struct {
-        const char *name;
-        bool (*parse)(struct parser *parser, struct statement *statement);
-    } tags[] = {
-        { "if", parse_if },       { "for", parse_for },           { "set", parse_set },
-        { "block", parse_block }, { "filter", parse_filter_tag }, { "verbatim", parse_verbatim },
-    };
-    for (size_t i = 0; i < COUNT_OF(tags); i++) {
-        if (is_word(&parser->token, tags[i].name))
-            return tags[i].parse(parser, statement);
-    }
-    return unknown_tag(parser);
-}
-
-static bool parse_print(struct parser *parser, struct statement *statement)
-{
-    statement->kind = STATEMENT_PRINT;
-    if (!advance(parser))
-        return false;
-    statement->expression = parse_expression(parser);
-    if (statement->expression == NULL)
-        return false;
-    if (parser->token.kind != TOKEN_PRINT_CLOSE)
-        return unexpected(parser, "'}}' or an operator is missing");
-    return advance(parser);
-}
-
-/*
- * Statements up to the end of the template, or to a tag that ends the body: then its name is the
- * current token.
- */
-static bool parse_body(struct parser *parser, struct body *body)
-{
-    VEC(struct statement) statements = { 0 };
-    if (!enter(parser))
-        return false;
-    while (parser->token.kind != TOKEN_END) {
-        struct statement statement = { .line = parser->token.line, .column = parser->token.column };
-        if (parser->token.kind == TOKEN_TEXT) {
-            statement.kind = STATEMENT_TEXT;
-            statement.text =
-                value_string_ref(parser->arena, parser->token.text.text, parser->token.text.length);
-            if (!advance(parser))
-                return false;
-        } else if (parser->token.kind == TOKEN_PRINT_OPEN) {
-            if (!parse_print(parser, &statement))
-                return false;
-        } else {
-            if (!advance(parser))
-                return false;
-            if (ends_body(&parser->token))
-                break;
-            if (is_word(&parser->token, "macro")) {
-                if (!parse_macro(parser))
-                    return false;
-                continue;
-            }
-            if (!parse_tag(parser, &statement))
-                return false;
-        }
-        if (statement.kind != STATEMENT_TEXT || statement.text->string.length > 0)
-            *VEC_PUSH_ARENA(parser->arena, &statements) = statement;
-    }
-    body->items = statements.items;
-    body->count = statements.count;
-    parser->nest--;
-    return true;
-}
-
-const struct expr *parse_template(struct arena *arena,
-                                  const char *text,
-                                  size_t length,
-                                  struct error *err)
-{
-    if (length > EXPR_SOURCE_MAX) {
-        (void)error_set_at(err, ERR_INVALID, 1, 1, "the template is longer than %zu bytes",
-                           EXPR_SOURCE_MAX);
-        return NULL;
-    }
-    struct expr *expr = ARENA_NEW(arena, struct expr);
-    expr->text = arena_strndup(arena, text, length);
-    expr->length = length;
-
-    struct parser parser = { .arena = arena, .err = err };
-    lexer_init(&parser.lexer, arena, expr->text, length, err);
-    if (!advance(&parser) || !parse_body(&parser, &expr->body))
-        return NULL;
-    if (parser.token.kind != TOKEN_END) {
-        (void)unknown_tag(&parser);
-        return NULL;
-    }
-    expr->macros = parser.macros.items;
-    expr->macro_count = parser.macros.count;
-    expr->blocks = parser.blocks.items;
-    expr->block_count = parser.blocks.count;
-    return expr;
 }
