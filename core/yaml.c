@@ -22,10 +22,10 @@
 #define NUMBER_BYTES_MAX 512U
 
 const struct yaml_limits yaml_limits_default = {
-    .bytes_max = 4U * 1024U * 1024U,
+    .bytes_max = (size_t)4 * 1024 * 1024,
     .depth_max = YAML_DEPTH_MAX,
     .values_max = 1000000,
-    .expansion_max = 4U * 1024U * 1024U,
+    .expansion_max = (size_t)4 * 1024 * 1024,
     .boolean_words = false,
 };
 

@@ -143,8 +143,11 @@ static const struct value *eval_member(struct evaluator *ev, const struct node *
 {
     const struct node *object = node->member.object;
     if (object->kind == NODE_NAME && ev->scope->loop != NULL && name_is(&object->name, "loop") &&
-        name_is(&node->member.name, "index") && scope_find(ev->scope, &object->name) == NULL)
-        return value_int(ev->arena, ev->scope->loop->index);
+        scope_find(ev->scope, &object->name) == NULL) {
+        const struct value *own = loop_member(ev->arena, ev->scope->loop, &node->member.name);
+        if (own != NULL)
+            return own;
+    }
     const struct value *value = eval(ev, object);
     return value == NULL ? NULL : member(ev, node, value, node->member.name);
 }

@@ -102,6 +102,24 @@ const struct value *scope_track(struct evaluator *ev, const struct node *node, s
     return value;
 }
 
+const struct value *loop_member(struct arena *arena,
+                                const struct loop *loop,
+                                const struct name *name)
+{
+    if (name_is(name, "index"))
+        return value_int(arena, loop->index);
+    if (name_is(name, "length"))
+        return value_int(arena, loop->length);
+    if (name_is(name, "first"))
+        return value_bool(loop->index == 0);
+    if (name_is(name, "last"))
+        return value_bool(loop->index == loop->length - 1);
+    if (name_is(name, "revindex"))
+        return value_int(arena, loop->length - loop->index - 1);
+    return NULL;
+}
+
+/* All members, for those who want `loop` as a whole. */
 static const struct value *loop_value(struct evaluator *ev, const struct loop *loop)
 {
     struct value_builder builder = value_build(ev->arena);

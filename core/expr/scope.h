@@ -41,4 +41,9 @@ bool scope_check_growth(struct evaluator *ev,
                         struct variable *variable,
                         size_t grown);
 
+/* A member of `loop` without making the whole of it; NULL when there is none of that name. */
+const struct value *loop_member(struct arena *arena,
+                                const struct loop *loop,
+                                const struct name *name);
+
 #endif

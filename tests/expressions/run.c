@@ -19,7 +19,7 @@
 #include "core/json.h"
 #include "core/value.h"
 
-#define CASES_BYTES_MAX (64 * 1024 * 1024)
+#define CASES_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* The world of the table: no secrets, no entries, no files, no network. */
 static const struct value *empty_world(void *data,
