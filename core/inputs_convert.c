@@ -357,10 +357,7 @@ static const struct value *convert_json(struct conversion *c,
 {
     if (value_cstr(value) == NULL)
         return value; // a list, a map, a number: a document already
-    const struct value *parsed = json_parse(c->arena, text, strlen(text), err);
-    if (parsed == NULL)
-        error_wrap(err, "not JSON");
-    return parsed;
+    return json_parse(c->arena, text, strlen(text), err);
 }
 
 static const struct value *convert_yaml(struct conversion *c,

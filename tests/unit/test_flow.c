@@ -258,6 +258,8 @@ static void flow_refuses_retries_that_cannot_be(void **state)
     expect_refused(RETRY("{type: constant}"), "tasks[0].retry.interval: must not be null", 7);
     expect_refused(RETRY("{type: exponential, interval: PT10S, maxInterval: PT1S}"),
                    "'interval' must be less than 'maxInterval'", 7);
+    expect_refused(RETRY("{type: constant, interval: PT1S, maxInterval: PT9S}"),
+                   "Unrecognized field \"maxInterval\" of retry 'constant'", 7);
     expect_refused(RETRY("{type: random, minInterval: PT2S, maxInterval: PT1S}"),
                    "'minInterval' must be less than 'maxInterval'", 7);
     expect_refused(RETRY("{type: never}"), "\"never\"", 7);
@@ -382,6 +384,9 @@ static void flow_refuses_references_with_a_dash(void **state)
                    "Invalid output reference: use outputs[key-name] instead of outputs.key-name in "
                    "keys [c]",
                    7);
+    expect_refused(HEAD "inputs: [{id: my-in, type: INT}]\n"
+                        "variables: {v: '{{ inputs.my-in }}'}\n" TASK,
+                   "inputs.key-name in keys [variables]", 4);
     static const char *const fine[] = {
         "{{ inputs['my-in'] }}", "{{ inputs.my - in }}", "inputs.my-in",
         "{{ x.inputs.my-in }}",  "{{ 'inputs.my-in' }}", "{{ inputs.my-inner }}",
