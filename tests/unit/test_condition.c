@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/cleanup.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/timefmt.h"
