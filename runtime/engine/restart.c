@@ -382,6 +382,22 @@ static void restart_open(struct execution *copy, usec_t at)
     }
 }
 
+/*
+ * Task runs of tasks that another revision has elsewhere: nothing there looks after them. What the
+ * revision does not have at all is reported when it would run.
+ */
+static void drop_misplaced(struct execution *copy)
+{
+    for (size_t i = 0; copy->kind != KIND_LOOP && i < copy->runs.count; i++) {
+        struct task_run *run = copy->runs.items[i];
+        const struct task *task = flow_find_task(copy->flow, run->task_id);
+        const struct task *above = run->parent == NULL ? NULL : run->parent->task;
+        bool is_aside = task != NULL && task->list->slot == SLOT_ON_PAUSE;
+        if (task != NULL && run->task == task && !is_aside && task->parent != above)
+            mark_removed(run);
+    }
+}
+
 struct execution *engine_restart_as(const struct execution *source,
                                     struct flow *flow,
                                     const struct id *id,
@@ -405,6 +421,8 @@ struct execution *engine_restart_as(const struct execution *source,
             mark_up(again, copy, copy->runs.items[i]);
     }
     apply(copy, again, at);
+    if (flow != source->flow)
+        drop_misplaced(copy);
     restart_open(copy, at);
     sweep_copy(copy);
     return copy;
@@ -546,6 +564,8 @@ struct execution *engine_replay(const struct execution *source,
         if (run->state.current != STATE_RUNNING || begins_anew(run))
             run_again(copy, run, at);
     }
+    if (flow != source->flow)
+        drop_misplaced(copy);
     restart_open(copy, at);
     sweep_copy(copy);
     return copy;

@@ -736,8 +736,11 @@ static const char *judge_after(struct judge *judge)
 {
     const struct execution *execution = judge->execution;
     struct entries *after = branch_of(judge, NULL, SLOT_AFTER_EXECUTION);
-    bool has_begun = execution->runs.count > 0;
-    if (is_iteration(execution) || !has_begun)
+    size_t count = execution->state.history.count;
+    enum state before = count < 2 ? STATE_COUNT : execution->state.history.items[count - 2].state;
+    bool was_refused = before == STATE_CREATED || before == STATE_RESTARTED ||
+                       before == STATE_QUEUED; // by the limit (1.8): nothing of it runs
+    if (is_iteration(execution) || execution->runs.count == 0 || was_refused)
         return NULL;
     if (count_in(judge, NULL, after, ~0U) < after->count)
         return WRONG(judge, "%zu of %zu tasks of afterExecution ran",

@@ -345,6 +345,15 @@ static void check_row(struct sim *sim, const struct called *all, const struct ex
     execution_free(execution);
 }
 
+/* By the limit, when it was to begin again. */
+static bool was_refused(const struct execution *execution)
+{
+    size_t count = execution->state.history.count;
+    enum state before = count < 2 ? STATE_COUNT : execution->state.history.items[count - 2].state;
+    return judge_is_over(execution->state.current) &&
+           (before == STATE_RESTARTED || before == STATE_QUEUED || before == STATE_CREATED);
+}
+
 /* 1.8: of a flow with a limit, so many are admitted and not over at most. */
 static void check_limit(struct sim *sim, const struct execution_row *rows, size_t count)
 {
@@ -357,7 +366,7 @@ static void check_limit(struct sim *sim, const struct execution_row *rows, size_
             continue;
         bool counts = str_eq(row->flow_id, "flow") && execution->kind != KIND_LOOP &&
                       row->live != LIVE_ENDED && !waits && !execution->fully_ended &&
-                      row->state != STATE_RESTARTED;
+                      row->state != STATE_RESTARTED && !was_refused(execution);
         admitted += counts ? 1 : 0;
         execution_free(execution);
     }
