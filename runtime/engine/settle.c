@@ -248,6 +248,9 @@ static bool go_on_after_end(struct engine *engine)
         (void)engine_add_run(engine, top, after->tasks.items[count->next++], NULL, -1);
         return true;
     }
+    const struct scope_count *aside = &top->lists[LIST_ASIDE];
+    if (aside->ended < aside->runs)
+        return false; // the onPause of a Pause that ran after the end
     announce_end(engine);
     return true;
 }

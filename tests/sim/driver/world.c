@@ -300,8 +300,8 @@ static void trace_states(const struct sim *sim, const struct execution *executio
         buf_printf(&line, " %s:%s", execution->runs.items[i]->task_id,
                    states[execution->runs.items[i]->state.current].name);
     if (sim->traces && !execution->fully_ended)
-        sim_trace(sim, "    %s %s%s", execution->id.text, states[execution->state.current].name,
-                  buf_text(&line));
+        sim_trace(sim, "    %s %s%s%s", execution->id.text, states[execution->state.current].name,
+                  execution->holds_slot ? " (slot)" : "", buf_text(&line));
     buf_free(&line);
 }
 
@@ -367,6 +367,10 @@ static void check_limit(struct sim *sim, const struct execution_row *rows, size_
         bool counts = str_eq(row->flow_id, "flow") && execution->kind != KIND_LOOP &&
                       row->live != LIVE_ENDED && !waits && !execution->fully_ended &&
                       row->state != STATE_RESTARTED && !was_refused(execution);
+        const struct seen *seen = sim_seen(sim, row->id.text);
+        // a task run that is changed to CANCELLED after the end has what follows run once more
+        if (seen != NULL && seen->was_changed && judge_is_over(row->state))
+            counts = false;
         admitted += counts ? 1 : 0;
         execution_free(execution);
     }
