@@ -98,7 +98,8 @@ const char *inputs_errors(const struct inputs_result *result, struct arena *aren
 /* Tells the operator about names that no input has: they are ignored. */
 void inputs_log_warnings(const struct inputs_result *result);
 
-/* Short form, with the warnings logged, for callers that want the map or an error: ERR_INVALID with inputs_errors(). */
+/* Short form, with the warnings logged, for callers that want the map or an error: ERR_INVALID with
+ * inputs_errors(). */
 const struct value *inputs_resolve_map(const struct inputs_request *request,
                                        struct arena *arena,
                                        struct error *err);

@@ -54,8 +54,8 @@ void start_release(struct start *start)
 static bool refuse_label(struct call *call, const struct label *label)
 {
     reply_error(call, 422, "Illegal argument",
-                "System labels can only be set by Kestra itself, offending label: %s=%s", label->key,
-                label->value);
+                "System labels can only be set by Kestra itself, offending label: %s=%s",
+                label->key, label->value);
     return false;
 }
 

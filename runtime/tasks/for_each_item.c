@@ -153,8 +153,8 @@ static void note_outputs(struct arena *arena,
 }
 
 /*
- * Whose batches they are: …/executions/<execution>/tasks/<task>/<task run>. The execution is another
- * one than that of the merge when it is a replay which kept them.
+ * Whose batches they are: …/executions/<execution>/tasks/<task>/<task run>. The execution is
+ * another one than that of the merge when it is a replay which kept them.
  */
 static bool read_owner(struct arena *arena,
                        const char *uri,
