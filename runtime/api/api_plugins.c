@@ -284,12 +284,23 @@ static const struct value *schema_by_name(struct call *call, const char *name)
 }
 
 /* The items of a list are the schema that was asked for. */
+/* What the schema refers to from its root stays at the root. */
 static const struct value *array_of(struct arena *arena, const struct value *schema)
 {
+    struct value_builder items = value_build(arena);
+    for (uint32_t i = 0; i < schema->map.count; i++) {
+        const struct value_member *member = &schema->map.members[i];
+        bool stays = str_eq(member->key, "definitions") || str_eq(member->key, "$schema") ||
+                     str_eq(member->key, "$id");
+        if (!stays)
+            value_put_n(&items, member->key, member->key_length, member->value);
+    }
     struct value_builder map = value_build(arena);
     value_put_text(&map, "$schema", "http://json-schema.org/draft-07/schema#");
     value_put_text(&map, "type", "array");
-    value_put(&map, "items", schema);
+    value_put(&map, "items", value_build_map(&items));
+    if (value_get(schema, "definitions") != NULL)
+        value_put(&map, "definitions", value_get(schema, "definitions"));
     return value_build_map(&map);
 }
 

@@ -336,6 +336,8 @@ def test_plugins_are_described(weir):
     assert log.headers["Cache-Control"] == "public, max-age=3600"
     assert requests.get(base + "/no.such.Type", timeout=30).status_code == 404
     assert requests.get(base + "/schemas/flow", timeout=30).json()["$schema"]
+    tasks = requests.get(base + "/schemas/task", params={"arrayOf": "true"}, timeout=30).json()
+    assert tasks["items"] == {"$ref": "#/definitions/task"} and "task" in tasks["definitions"]
 
 
 def test_other_products_areas_are_named_as_missing(weir):
