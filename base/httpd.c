@@ -124,6 +124,17 @@ static void request_unref(struct request *request)
     arena_free(request->public.arena); // holds the request itself
 }
 
+void httpd_hold(struct httpd_request *public)
+{
+    struct request *request = (struct request *)public;
+    (void)atomic_fetch_add(&request->references, 1);
+}
+
+void httpd_let_go(struct httpd_request *public)
+{
+    request_unref((struct request *)public);
+}
+
 /* Whether the caller is the one who answers; everybody else drops what they have. */
 static bool claim(struct request *request)
 {

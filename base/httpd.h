@@ -156,6 +156,13 @@ struct httpd_counts {
 };
 struct httpd_counts httpd_counts(struct httpd *httpd);
 
+/*
+ * Keeps a request and its arena valid beyond its answer, until it is let go: so that who answers
+ * can clean up afterwards. Each hold before the answer; any thread.
+ */
+void httpd_hold(struct httpd_request *request);
+void httpd_let_go(struct httpd_request *request);
+
 /* Any thread, once. The request may be gone on return. */
 void httpd_reply(struct httpd_request *request, const struct httpd_reply *reply);
 

@@ -172,17 +172,25 @@ bool call_execution(struct call *call, const char *id, struct execution_row *out
 
 /* ---- the driver ---- */
 
+void call_run(struct call *call, void (*run)(struct call *call))
+{
+    struct httpd_request *http = call->http;
+    httpd_hold(http);
+    run(call);
+    httpd_let_go(http);
+}
+
 static void run_next(void *context)
 {
     struct call *call = context;
-    call->next(call);
+    call_run(call, call->next);
 }
 
 static void on_answer(struct driver_request *request)
 {
     struct call *call = request->data;
     if (!pool_submit(call->api->answers, run_next, call))
-        call->next(call); // the pool ends
+        run_next(call); // the pool ends
 }
 
 void call_drive(struct call *call, void (*next)(struct call *call))
@@ -376,7 +384,7 @@ int64_t api_begin(void *context, struct httpd_request *request)
 static void run_handler(void *context)
 {
     struct call *call = context;
-    call->route->run(call);
+    call_run(call, call->route->run);
 }
 
 void api_handle(void *context, struct httpd_request *request)
@@ -395,7 +403,7 @@ void api_handle(void *context, struct httpd_request *request)
         return;
     }
     if ((call->route->flags & ROUTE_DIRECT) != 0)
-        call->route->run(call);
+        run_handler(call);
     else if (!pool_submit(api->pool, run_handler, call))
         reply_error(call, 503, "Service Unavailable", "too many requests are waiting");
 }

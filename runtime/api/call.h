@@ -3,8 +3,10 @@
  * One request being answered, and what handlers do with it. Internal to runtime/api.
  *
  * A handler gets a call and ends it exactly once: by one of the reply functions, by passing it on
- * (call_drive, call_hold), or by opening a stream. After that it must not touch the call. Handlers
- * without ROUTE_DIRECT run on a pool thread and may block briefly.
+ * (call_drive, call_hold), or by opening a stream. After that it must not use the call, which may
+ * be answered by another thread meanwhile; what is in its arena stays valid until the handler
+ * returns, so that it can give back what it holds. Handlers without ROUTE_DIRECT run on a pool
+ * thread and may block briefly.
  *
  * To add an endpoint: a handler in the file of its resource, one row in that file's table, a test
  * in tests/e2e/test_api_*.py.
@@ -126,6 +128,9 @@ bool call_execution(struct call *call, const char *id, struct execution_row *out
  * when it is answered, also when it failed: see call_driver_failed().
  */
 void call_drive(struct call *call, void (*next)(struct call *call));
+
+/* Runs a handler or a continuation, with the call's arena valid until it returns. */
+void call_run(struct call *call, void (*run)(struct call *call));
 
 /* Replies with the driver's error when it failed; true then. */
 bool call_driver_failed(struct call *call);

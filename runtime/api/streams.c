@@ -268,7 +268,7 @@ static void run_hold(void *context)
         streams_destroy(streams);
     if (call != NULL) {
         call->driver = hold->request;
-        call->next(call);
+        call_run(call, call->next);
     }
     arena_free(hold->arena);
     free(hold);
@@ -287,7 +287,7 @@ static void on_held_answer(struct driver_request *request)
 static void run_late(void *context)
 {
     struct call *call = context;
-    call->next(call);
+    call_run(call, call->next);
 }
 
 void call_hold(struct call *call, void (*next)(struct call *call))
@@ -459,7 +459,7 @@ void streams_free(struct streams *streams)
             break;
         call->driver.ok = false;
         (void)error_set(&call->driver.error, ERR_UNAVAILABLE, "the server is stopping");
-        call->next(call);
+        call_run(call, call->next);
     }
     (void)pthread_mutex_lock(&streams->lock);
     streams->is_over = true;
