@@ -151,6 +151,7 @@ static const struct value *base64_decoded(struct jq *jq, const struct value *val
     if (text == NULL)
         return NULL;
     if (!base64_decode(&bytes, text->string.bytes, text->string.length)) {
+        buf_free(&bytes);
         (void)jq_fail(jq, "string (%.60s) is not valid base64 data", text->string.bytes);
         return NULL;
     }
