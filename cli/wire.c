@@ -16,11 +16,13 @@
 #include "base/fs.h"
 #include "base/httpd.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/services.h"
 #include "cli/version.h"
 #include "core/config.h"
+#include "core/json.h"
 #include "core/value.h"
 #include "runtime/api/api.h"
 #include "runtime/driver/driver.h"
@@ -43,6 +45,7 @@ struct server {
     struct arena *arena;
     struct server_services services;
     struct engine_world world;
+    struct redact *masks; /* NULL: outputs are shown as they are */
     struct worker *worker;
     struct api *api;
     struct httpd *httpd;
@@ -327,6 +330,35 @@ static const struct value *current_reconcile(void *data,
     return NULL;
 }
 
+/* Texts of a secret that is a JSON document: `subkey` gives them one by one. */
+static void mask_members(struct redact *masks, const struct value *value)
+{
+    for (size_t i = 0; i < value_count(value); i++) {
+        const struct value *member =
+            value_is_map(value) ? value->map.members[i].value : value_item(value, i);
+        if (value_is_string(member))
+            (void)redact_add_bytes(masks, member->string.bytes, member->string.length);
+        mask_members(masks, member);
+    }
+}
+
+/* Every secret there is, since outputs may hold what an earlier server read. */
+static struct redact *masks_new(const struct server_services *services, struct arena *arena)
+{
+    struct redact *masks = redact_new(NULL);
+    const char *const *names = secrets_names(services->secrets, arena);
+    for (; *names != NULL; names++) {
+        struct error err = { 0 };
+        const char *text = secrets_get(services->secrets, arena, "", *names, &err);
+        if (text == NULL)
+            continue; // told where a flow asks for it
+        if (!redact_add(masks, text))
+            log_warn("more secrets than can be masked", LOG_INT("most", REDACT_COUNT_MAX));
+        mask_members(masks, json_parse(arena, text, strlen(text), NULL));
+    }
+    return masks;
+}
+
 static bool open_api(struct server *server, const struct config *config, struct error *err)
 {
     struct runtime *runtime = &server->runtime;
@@ -336,6 +368,8 @@ static bool open_api(struct server *server, const struct config *config, struct 
     };
     struct api_user *users = arena_memdup(server->arena, &user, sizeof(user));
     const struct value *tokens = config_value(config, "auth.tokens");
+    if (config_bool(config, "secrets.maskOutputs"))
+        server->masks = masks_new(&server->services, server->arena);
     struct api_config options = {
         .driver = runtime->driver,
         .store = runtime->store,
@@ -352,6 +386,7 @@ static bool open_api(struct server *server, const struct config *config, struct 
         .users_count = user.name == NULL ? 0 : 1,
         .tokens = value_count(tokens) == 0 ? NULL : texts_of(server->arena, tokens),
         .secret_keys = secrets_names(server->services.secrets, server->arena),
+        .masks = server->masks,
         .environment_name = config_text(config, "environment"),
         .body_max = config_int(config, "limits.requestBytes"),
         .sources = current_sources,
@@ -456,6 +491,7 @@ void runtime_stop(struct runtime *runtime)
     logstore_free(runtime->logs);
     store_free(runtime->store);
     storage_free(runtime->storage);
+    redact_free(server->masks);
     secrets_free(server->services.secrets[0]);
     crypt_free(server->services.crypt);
     (void)pthread_mutex_destroy(&server->sources_lock);

@@ -54,6 +54,9 @@ const struct setting settings[] = {
              "Without it such inputs are refused." },
     { "secrets.prefix", SETTING_TEXT, "SECRET_",
       .doc = "Environment variables with this prefix are the secrets; their values are Base64." },
+    { "secrets.maskOutputs", SETTING_BOOL, "true",
+      .doc = "Whether answers about executions mask the values of secrets in inputs, outputs and "
+             "variables. Later tasks see the values either way." },
 
     { "storage.type", SETTING_WORD, "local", .words = storage_words,
       .doc = "Where files of executions and namespaces are kept." },

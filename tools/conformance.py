@@ -38,6 +38,8 @@ variables:
     bool: true
     nested:
       int: 2
+secrets:
+  maskOutputs: false
 workers:
   processes: 16
 """

@@ -26,6 +26,7 @@ struct httpd_reply;
 struct httpd_request;
 struct logstore;
 struct plugin_set;
+struct redact;
 struct services;
 struct storage;
 struct store;
@@ -60,6 +61,7 @@ struct api_config {
     const char *const *open_paths;   /* path prefixes without authentication, or NULL */
     const char *const *cors_origins; /* NULL: CORS is off; "*" allows all */
     const char *const *secret_keys;  /* names of secrets that exist, NULL-terminated, or NULL */
+    struct redact *masks;            /* what shown executions must not hold; NULL: nothing */
     const char *environment_name;    /* shown by user interfaces, or NULL */
     const char *environment_color;
 

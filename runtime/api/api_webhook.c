@@ -320,12 +320,15 @@ static int waited_status(struct hook *hook, const struct execution_row *row)
 }
 
 /* The outputs of an execution as JSON text; false when it cannot be read. */
-static bool write_outputs(struct buf *out, const struct execution_row *row, struct error *err)
+static bool write_outputs(struct call *call,
+                          struct buf *out,
+                          const struct execution_row *row,
+                          struct error *err)
 {
     struct execution *execution = execution_row_decode(row, NULL, err);
     if (execution == NULL)
         return false;
-    value_write_json_full(out, execution->outputs != NULL ? execution->outputs : &value_empty_map);
+    value_write_json_full(out, shape_outputs(&call->api->config, call->arena, execution));
     execution_free(execution);
     return true;
 }
@@ -352,7 +355,7 @@ static void waited(struct call *call)
             const char *type = value_get_text(doc, "responseContentType", "application/json");
             struct buf body = { 0 };
             struct error err = { 0 };
-            if (write_outputs(&body, row, &err))
+            if (write_outputs(call, &body, row, &err))
                 reply_buf(call, status, type, &body, NULL);
             else
                 reply_failure(call, &err);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "core/flow.h"
@@ -67,6 +68,63 @@ const char *shape_execution_url(struct arena *arena,
                         namespace, flow_id, execution_id);
 }
 
+/* The value itself where no text in it holds a secret, else a masked copy. */
+static const struct value *masked(struct redact *masks,
+                                  struct arena *arena,
+                                  const struct value *value)
+{
+    if (value_is_string(value)) {
+        struct buf text = { 0 };
+        if (redact_apply(masks, value->string.bytes, value->string.length, &text))
+            value = value_string_n(arena, text.bytes, text.length);
+        buf_free(&text);
+        return value;
+    }
+    if (!value_is_list(value) && !value_is_map(value))
+        return value;
+    bool is_map = value_is_map(value);
+    struct value_builder copy = value_build(arena);
+    bool changed = false;
+    for (size_t i = 0; i < value_count(value); i++) {
+        const struct value *old = is_map ? value->map.members[i].value : value->list.items[i];
+        const struct value *item = masked(masks, arena, old);
+        changed = changed || item != old;
+        if (is_map)
+            value_put_n(&copy, value->map.members[i].key, value->map.members[i].key_length, item);
+        else
+            value_add(&copy, item);
+    }
+    if (!changed)
+        return value;
+    return is_map ? value_build_map(&copy) : value_build_list(&copy);
+}
+
+/* Masks what flows put into an execution and its runs; ids, states and dates are weir's. */
+static const struct value *mask_execution(struct redact *masks,
+                                          struct arena *arena,
+                                          const struct value *shape)
+{
+    static const char *const members[] = { "inputs", "outputs", "variables", "trigger",
+                                           "taskRunList" };
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        const struct value *old = value_get(shape, members[i]);
+        const struct value *shown = old == NULL ? NULL : masked(masks, arena, old);
+        if (shown != old)
+            shape = value_with(arena, shape, members[i], shown);
+    }
+    return shape;
+}
+
+const struct value *shape_outputs(const struct api_config *config,
+                                  struct arena *arena,
+                                  const struct execution *execution)
+{
+    const struct value *outputs =
+        execution->outputs != NULL ? execution->outputs : &value_empty_map;
+    bool masks = config->masks != NULL && !redact_is_empty(config->masks);
+    return masks ? masked(config->masks, arena, outputs) : outputs;
+}
+
 bool shape_execution(struct buf *out,
                      struct arena *scratch,
                      const struct api_config *config,
@@ -74,14 +132,16 @@ bool shape_execution(struct buf *out,
                      const char *url,
                      struct error *err)
 {
-    (void)config;
     struct execution *execution = execution_row_decode(row, NULL, err);
     if (execution == NULL)
         return false;
     struct value_builder map = value_build(scratch);
     execution_put(&map, execution);
     value_put_text(&map, "url", url);
-    value_write_json_full(out, value_build_map(&map));
+    const struct value *shape = value_build_map(&map);
+    if (config->masks != NULL && !redact_is_empty(config->masks))
+        shape = mask_execution(config->masks, scratch, shape);
+    value_write_json_full(out, shape);
     execution_free(execution);
     return true;
 }

@@ -13,6 +13,7 @@
 struct arena;
 struct buf;
 struct error;
+struct execution;
 struct execution_row;
 struct flow;
 struct flow_row;
@@ -38,6 +39,11 @@ bool shape_execution(struct buf *out,
                      const struct execution_row *row,
                      const char *url,
                      struct error *err);
+
+/* The outputs of an execution as they may be shown; borrows from it. */
+const struct value *shape_outputs(const struct api_config *config,
+                                  struct arena *arena,
+                                  const struct execution *execution);
 
 /* Address of an execution's page. */
 const char *shape_execution_url(struct arena *arena,

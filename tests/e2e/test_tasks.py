@@ -74,6 +74,42 @@ def test_a_secret_shows_neither_in_logs_nor_on_disk(server):
             assert b"pin/of many" not in path.read_bytes(), path
 
 
+OUTPUTS_OF_SECRETS = """
+  - id: plain
+    type: io.kestra.plugin.core.debug.Return
+    format: "Bearer {{ secret('TOKEN') }}"
+  - id: encoded
+    type: io.kestra.plugin.core.output.OutputValues
+    values: {list: ["{{ secret('TOKEN') | base64encode }}"], number: 7}
+  - id: read
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ outputs.plain.value | length }}"
+"""
+
+
+def test_outputs_that_hold_a_secret_are_shown_masked_and_read_whole(server):
+    for _ in range(2):  # the second time by a server that never asked for the secret
+        if server.process is None or server.process.poll() is not None:
+            server.start()
+            ended = server.get(f"executions/{ended['id']}")
+        else:
+            ended = run_flow(server, OUTPUTS_OF_SECRETS)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert outputs(ended, "plain")["value"] == "Bearer ******"
+        assert outputs(ended, "encoded")["values"] == {"list": ["******"], "number": 7}
+        assert outputs(ended, "read")["value"] == str(len("Bearer " + TOKEN))
+        server.stop()
+
+
+def test_outputs_are_shown_as_they_are_where_the_setting_says_so(weir_at):
+    server = weir_at("data", env={
+        "WEIR_SECRETS_MASK_OUTPUTS": "false",
+        "SECRET_TOKEN": base64.b64encode(TOKEN.encode()).decode(),
+    })
+    ended = run_flow(server, OUTPUTS_OF_SECRETS)
+    assert outputs(ended, "plain")["value"] == "Bearer " + TOKEN
+
+
 def test_uris_in_commands_end_where_the_word_ends(server):
     ended = run_flow(server, """
   - id: write
