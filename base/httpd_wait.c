@@ -57,13 +57,11 @@ static void notify(struct httpd *httpd, struct waiter *waiter)
 static struct waiter *find_waiter(struct httpd *httpd, uint64_t serial)
 {
     struct list *at;
-    for
-        LIST_EACH(at, &httpd->waiters)
-        {
-            struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
-            if (waiter->serial == serial)
-                return waiter;
-        }
+    LIST_EACH(at, &httpd->waiters) {
+        struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
+        if (waiter->serial == serial)
+            return waiter;
+    }
     return NULL;
 }
 
@@ -73,15 +71,13 @@ static void look_after_all(struct httpd *httpd)
     VEC(struct pollfd) polls = { 0 };
     VEC(uint64_t) serials = { 0 };
     struct list *at;
-    for
-        LIST_EACH(at, &httpd->waiters)
-        {
-            const struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
-            if (waiter->is_gone)
-                continue;
-            *VEC_PUSH(&polls) = (struct pollfd){ .fd = waiter->fd, .events = POLLRDHUP };
-            *VEC_PUSH(&serials) = waiter->serial;
-        }
+    LIST_EACH(at, &httpd->waiters) {
+        const struct waiter *waiter = LIST_OWNER(at, struct waiter, link);
+        if (waiter->is_gone)
+            continue;
+        *VEC_PUSH(&polls) = (struct pollfd){ .fd = waiter->fd, .events = POLLRDHUP };
+        *VEC_PUSH(&serials) = waiter->serial;
+    }
     (void)pthread_mutex_unlock(&httpd->lock);
     int count = polls.count == 0 ? 0 : poll(polls.items, polls.count, 0);
     (void)pthread_mutex_lock(&httpd->lock);

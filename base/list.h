@@ -29,10 +29,10 @@ struct list {
 #define LIST_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* Walks links; the current one may be removed when `next_` is used: see LIST_EACH_SAFE. */
-#define LIST_EACH(at, head) ((at) = (head)->next; (at) != (head); (at) = (at)->next)
+#define LIST_EACH(at, head) for ((at) = (head)->next; (at) != (head); (at) = (at)->next)
 #define LIST_EACH_SAFE(at, after, head)                                                            \
-    ((at) = (head)->next, (after) = (at)->next; (at) != (head);                                    \
-     (at) = (after), (after) = (at)->next)
+    for ((at) = (head)->next, (after) = (at)->next; (at) != (head);                                \
+         (at) = (after), (after) = (at)->next)
 
 /* Makes a head empty, or a link unlinked. */
 static inline void list_init(struct list *list)

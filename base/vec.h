@@ -34,8 +34,8 @@ struct arena;
 
 /* Walks a vector or any struct with `items` and `count`. */
 #define VEC_EACH(pointer, vec)                                                                     \
-    ((pointer) = (vec)->items; (pointer) != NULL && (pointer) < (vec)->items + (vec)->count;       \
-     (pointer)++)
+    for ((pointer) = (vec)->items; (pointer) != NULL && (pointer) < (vec)->items + (vec)->count;   \
+         (pointer)++)
 
 /* Helpers of the macros: make room for one more element and zero it. */
 void *vec_grow(void *items, size_t *capacity, size_t count, size_t size);

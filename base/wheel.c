@@ -147,12 +147,10 @@ usec_t wheel_next(const struct wheel *wheel)
         usec_t earliest = USEC_NEVER;
         const struct list *head = &wheel->slots[level][slot];
         struct list *at;
-        for
-            LIST_EACH(at, head)
-            {
-                if (owner(at)->due < earliest)
-                    earliest = owner(at)->due;
-            }
+        LIST_EACH(at, head) {
+            if (owner(at)->due < earliest)
+                earliest = owner(at)->due;
+        }
         return earliest;
     }
     return USEC_NEVER;
@@ -178,12 +176,10 @@ static void sort(struct list *head)
 {
     bool is_sorted = true;
     struct list *at;
-    for
-        LIST_EACH(at, head)
-        {
-            if (at->next != head && owner(at->next)->due < owner(at)->due)
-                is_sorted = false;
-        }
+    LIST_EACH(at, head) {
+        if (at->next != head && owner(at->next)->due < owner(at)->due)
+            is_sorted = false;
+    }
     if (is_sorted)
         return;
 
@@ -224,14 +220,12 @@ static void collect(struct wheel *wheel)
     } else {
         struct list *at;
         struct list *after;
-        for
-            LIST_EACH_SAFE(at, after, head)
-            {
-                if (owner(at)->due > wheel->now)
-                    continue;
-                list_remove(at);
-                list_push(&wheel->ready, at);
-            }
+        LIST_EACH_SAFE(at, after, head) {
+            if (owner(at)->due > wheel->now)
+                continue;
+            list_remove(at);
+            list_push(&wheel->ready, at);
+        }
     }
     if (list_is_empty(head))
         wheel->filled[0] &= ~((uint64_t)1 << slot);

@@ -122,9 +122,8 @@ static bool check_file(struct command_line *line,
     diag_sort(&list);
     struct value_builder findings = value_build(arena);
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &list.all)
-    value_add(&findings, finding_to_value(arena, diag, text, length));
+    VEC_EACH(diag, &list.all)
+        value_add(&findings, finding_to_value(arena, diag, text, length));
     take(result, value_build_list(&findings));
     result->files++;
     return true;

@@ -198,16 +198,14 @@ static void write_stand_ins(struct buf *out, const struct scan *scan, uint32_t m
 {
     size_t from = 0;
     const struct stand_in *number;
-    for
-        VEC_EACH(number, &scan->numbers)
-        {
-            buf_add(out, scan->text + from, number->start - from);
-            buf_putc(out, '"');
-            buf_put_utf8(out, mark);
-            buf_add(out, scan->text + number->start, number->length);
-            buf_putc(out, '"');
-            from = number->start + number->length;
-        }
+    VEC_EACH(number, &scan->numbers) {
+        buf_add(out, scan->text + from, number->start - from);
+        buf_putc(out, '"');
+        buf_put_utf8(out, mark);
+        buf_add(out, scan->text + number->start, number->length);
+        buf_putc(out, '"');
+        from = number->start + number->length;
+    }
     buf_add(out, scan->text + from, scan->end - from);
 }
 
@@ -215,14 +213,12 @@ static void write_stand_ins(struct buf *out, const struct scan *scan, uint32_t m
 static size_t original_position(const struct scan *scan, size_t position)
 {
     const struct stand_in *number;
-    for
-        VEC_EACH(number, &scan->numbers)
-        {
-            if (position <= number->start)
-                break;
-            size_t inside = number->start + number->length + STAND_IN_EXTRA;
-            position = position < inside ? number->start : position - STAND_IN_EXTRA;
-        }
+    VEC_EACH(number, &scan->numbers) {
+        if (position <= number->start)
+            break;
+        size_t inside = number->start + number->length + STAND_IN_EXTRA;
+        position = position < inside ? number->start : position - STAND_IN_EXTRA;
+    }
     return position;
 }
 

@@ -648,18 +648,16 @@ void module_place(const struct module *module,
                   struct diag_list *findings)
 {
     struct diag *diag;
-    for
-        VEC_EACH(diag, &findings->all)
-        {
-            bool is_ours = diag->file != NULL && str_eq(diag->file, file);
-            if (!is_ours || diag->line == 0 || diag->line > map->lines.count)
-                continue;
-            const struct module_line *from = &map->lines.items[diag->line - 1];
-            diag->file = from->file;
-            diag->line = from->line;
-            diag->column += from->indent;
-            if (str_eq(from->file, module->file) && diag->advice == NULL)
-                diag->advice =
-                    arena_printf(findings->arena, "in module '%s', used by %s", module->name, file);
-        }
+    VEC_EACH(diag, &findings->all) {
+        bool is_ours = diag->file != NULL && str_eq(diag->file, file);
+        if (!is_ours || diag->line == 0 || diag->line > map->lines.count)
+            continue;
+        const struct module_line *from = &map->lines.items[diag->line - 1];
+        diag->file = from->file;
+        diag->line = from->line;
+        diag->column += from->indent;
+        if (str_eq(from->file, module->file) && diag->advice == NULL)
+            diag->advice =
+                arena_printf(findings->arena, "in module '%s', used by %s", module->name, file);
+    }
 }

@@ -23,26 +23,24 @@ struct plan_counts plan_counts(const struct plan *plan)
 {
     struct plan_counts counts = { 0 };
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &plan->changes)
-        {
-            switch (change->action) {
-            case PLAN_CREATE:
-                counts.creates++;
-                break;
-            case PLAN_UPDATE:
-                counts.updates++;
-                break;
-            case PLAN_DELETE:
-                counts.deletes++;
-                break;
-            case PLAN_TAKE:
-            case PLAN_MOVE:
-            case PLAN_FORGET:
-                counts.others++;
-                break;
-            }
+    VEC_EACH(change, &plan->changes) {
+        switch (change->action) {
+        case PLAN_CREATE:
+            counts.creates++;
+            break;
+        case PLAN_UPDATE:
+            counts.updates++;
+            break;
+        case PLAN_DELETE:
+            counts.deletes++;
+            break;
+        case PLAN_TAKE:
+        case PLAN_MOVE:
+        case PLAN_FORGET:
+            counts.others++;
+            break;
         }
+    }
     return counts;
 }
 
@@ -90,36 +88,32 @@ void plan_write_canonical(struct buf *out, const struct plan *plan)
     buf_printf(out, "head %s\n", oid_format(&plan->head.id, hex));
     buf_printf(out, "tree %s\n", oid_format(&plan->head.tree, hex));
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &plan->changes)
-        {
-            const struct live_object *live = change->live;
-            const struct desired_object *desired = change->desired;
-            buf_puts(out, action_names[change->action]);
-            buf_putc(out, ' ');
-            object_key_write(out, &change->key);
-            buf_puts(out, "\n from ");
-            buf_put_int(out, live == NULL ? 0 : live->revision);
-            buf_putc(out, ' ');
-            buf_puts(out, live == NULL ? "-" : live->digest);
-            buf_puts(out, "\n to ");
-            buf_puts(out, desired == NULL ? "-" : desired->digest);
-            buf_putc(out, ' ');
-            buf_puts(out, desired == NULL ? "-" : oid_format(&desired->blob, hex));
-            buf_puts(out, "\n path ");
-            buf_puts(out, or_dash(change->path));
-            buf_putc(out, '\n');
-        }
+    VEC_EACH(change, &plan->changes) {
+        const struct live_object *live = change->live;
+        const struct desired_object *desired = change->desired;
+        buf_puts(out, action_names[change->action]);
+        buf_putc(out, ' ');
+        object_key_write(out, &change->key);
+        buf_puts(out, "\n from ");
+        buf_put_int(out, live == NULL ? 0 : live->revision);
+        buf_putc(out, ' ');
+        buf_puts(out, live == NULL ? "-" : live->digest);
+        buf_puts(out, "\n to ");
+        buf_puts(out, desired == NULL ? "-" : desired->digest);
+        buf_putc(out, ' ');
+        buf_puts(out, desired == NULL ? "-" : oid_format(&desired->blob, hex));
+        buf_puts(out, "\n path ");
+        buf_puts(out, or_dash(change->path));
+        buf_putc(out, '\n');
+    }
     const struct plan_impact *impact;
-    for
-        VEC_EACH(impact, &plan->impacts)
-    buf_printf(out, "impact %s %s\n", impact->code, impact->text);
+    VEC_EACH(impact, &plan->impacts)
+        buf_printf(out, "impact %s %s\n", impact->code, impact->text);
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &plan->findings.all)
-    if (diag->level == DIAG_ERROR)
-        buf_printf(out, "finding %s %u %u %s\n", or_dash(diag->file), diag->line, diag->column,
-                   diag->code);
+    VEC_EACH(diag, &plan->findings.all)
+        if (diag->level == DIAG_ERROR)
+            buf_printf(out, "finding %s %u %u %s\n", or_dash(diag->file), diag->line, diag->column,
+                       diag->code);
 }
 
 void plan_seal(struct plan *plan)

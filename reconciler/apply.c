@@ -126,22 +126,18 @@ static void note_objects(struct apply *apply)
 {
     struct planner *planner = apply->planner;
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-        {
-            if (change->desired != NULL)
-                note_object(apply, change->desired, change->entry, change->revision_after);
-            else
-                forget_object(apply, change->entry);
-        }
+    VEC_EACH(change, &planner->plan->changes) {
+        if (change->desired != NULL)
+            note_object(apply, change->desired, change->entry, change->revision_after);
+        else
+            forget_object(apply, change->entry);
+    }
     const struct desired_object **moved;
-    for
-        VEC_EACH(moved, &planner->moved)
-        {
-            const struct inventory_entry *entry =
-                map_find(&planner->entries_by_key, object_key_text(apply->arena, &(*moved)->key));
-            note_object(apply, *moved, entry, entry->revision);
-        }
+    VEC_EACH(moved, &planner->moved) {
+        const struct inventory_entry *entry =
+            map_find(&planner->entries_by_key, object_key_text(apply->arena, &(*moved)->key));
+        note_object(apply, *moved, entry, entry->revision);
+    }
 }
 
 /* ---- skipped files ---- */
@@ -153,31 +149,26 @@ static bool note_skipped(struct apply *apply)
     const char *collection = notes_invalid(apply->arena, planner->snapshot->source);
     size_t before = apply->notes.count;
     const char **path;
-    for
-        VEC_EACH(path, &planner->skipped)
-        {
-            const struct file_job *job = map_find(&planner->jobs_by_path, *path);
-            if (job == NULL || !job->is_invalid)
-                remove_note(apply, collection, *path);
-        }
+    VEC_EACH(path, &planner->skipped) {
+        const struct file_job *job = map_find(&planner->jobs_by_path, *path);
+        if (job == NULL || !job->is_invalid)
+            remove_note(apply, collection, *path);
+    }
     const struct file_job *job;
-    for
-        VEC_EACH(job, &planner->jobs)
-        {
-            if (!job->is_invalid)
-                continue;
-            struct value_builder builder = value_build(apply->arena);
-            char hex[OID_TEXT];
-            value_put_text(&builder, "blob", oid_format(&job->after, hex));
-            struct value_builder findings = value_build(apply->arena);
-            const struct diag *diag;
-        for
-            VEC_EACH(diag, &planner->plan->findings.all)
-        if (diag->level == DIAG_ERROR && str_eq(diag->file, job->path))
-            value_add(&findings, diag_to_value(apply->arena, diag));
+    VEC_EACH(job, &planner->jobs) {
+        if (!job->is_invalid)
+            continue;
+        struct value_builder builder = value_build(apply->arena);
+        char hex[OID_TEXT];
+        value_put_text(&builder, "blob", oid_format(&job->after, hex));
+        struct value_builder findings = value_build(apply->arena);
+        const struct diag *diag;
+        VEC_EACH(diag, &planner->plan->findings.all)
+            if (diag->level == DIAG_ERROR && str_eq(diag->file, job->path))
+                value_add(&findings, diag_to_value(apply->arena, diag));
         value_put(&builder, "findings", value_build_list(&findings));
         put_value(apply, collection, job->path, value_build_map(&builder));
-        }
+    }
     return apply->notes.count != before;
 }
 
@@ -202,12 +193,10 @@ static void note_head(struct apply *apply)
     struct plan *plan = planner->plan;
     int64_t objects = (int64_t)planner->entries_total;
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &plan->changes)
-        {
-            objects += change->desired != NULL && change->entry == NULL;
-            objects -= change->desired == NULL;
-        }
+    VEC_EACH(change, &plan->changes) {
+        objects += change->desired != NULL && change->entry == NULL;
+        objects -= change->desired == NULL;
+    }
     struct head_note head = {
         .commit = plan->head.id,
         .tree = planner->tree,
@@ -245,9 +234,8 @@ static const char *hold_texts(struct arena *arena, const struct plan *plan)
 {
     struct buf text = { 0 };
     const struct plan_hold *hold;
-    for
-        VEC_EACH(hold, &plan->holds)
-    buf_printf(&text, "%s%s", text.length == 0 ? "" : "; ", hold->text);
+    VEC_EACH(hold, &plan->holds)
+        buf_printf(&text, "%s%s", text.length == 0 ? "" : "; ", hold->text);
     const char *copy = buf_dup(&text, arena);
     buf_free(&text);
     return copy;

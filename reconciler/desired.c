@@ -534,13 +534,11 @@ void planner_take_findings(struct planner *planner, const struct diag_list *find
 {
     struct diag_list *all = &planner->plan->findings;
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &findings->all)
-        {
-            struct diag *copy =
-                diag_add(all, diag->level, diag->stage, diag->code, NULL, NULL, "%s", "");
-            *copy = *diag;
-        }
+    VEC_EACH(diag, &findings->all) {
+        struct diag *copy =
+            diag_add(all, diag->level, diag->stage, diag->code, NULL, NULL, "%s", "");
+        *copy = *diag;
+    }
     all->dropped += findings->dropped;
 }
 
@@ -602,25 +600,21 @@ bool planner_read_files(struct planner *planner, struct error *err)
     parallel_each(planner->jobs.count, threads, read_job, &reader);
 
     struct file_job *job;
-    for
-        VEC_EACH(job, &planner->jobs)
-        {
-            if (job->error != NULL) {
-                *err = *job->error;
-                return error_wrap(err, "file '%s'", job->path);
-            }
+    VEC_EACH(job, &planner->jobs) {
+        if (job->error != NULL) {
+            *err = *job->error;
+            return error_wrap(err, "file '%s'", job->path);
         }
-    for
-        VEC_EACH(job, &planner->jobs)
-        {
-            if (!find_entries(planner, job, err))
-                return false;
-            check_lost(planner, job);
-            planner->plan->read += !oid_is_none(&job->after) && !job->is_ignored;
-            planner_take_findings(planner, &job->findings);
-            if (!want(planner, job, err))
-                return false;
-        }
+    }
+    VEC_EACH(job, &planner->jobs) {
+        if (!find_entries(planner, job, err))
+            return false;
+        check_lost(planner, job);
+        planner->plan->read += !oid_is_none(&job->after) && !job->is_ignored;
+        planner_take_findings(planner, &job->findings);
+        if (!want(planner, job, err))
+            return false;
+    }
     planner_take_module_findings(planner);
     return true;
 }

@@ -287,10 +287,9 @@ static bool compare_wanted(struct planner *planner,
 bool planner_is_claimed(const struct planner *planner, const struct object_key *key)
 {
     const struct file_job *job;
-    for
-        VEC_EACH(job, &planner->jobs)
-    if (job->claim.name != NULL && object_key_equal(&job->claim, key))
-        return true;
+    VEC_EACH(job, &planner->jobs)
+        if (job->claim.name != NULL && object_key_equal(&job->claim, key))
+            return true;
     return false;
 }
 
@@ -337,34 +336,30 @@ void planner_index_changes(struct planner *planner)
 {
     map_free(&planner->changes_by_key);
     struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-    (void)map_put(&planner->changes_by_key, object_key_text(planner->arena, &change->key), change);
+    VEC_EACH(change, &planner->plan->changes)
+        (void)map_put(&planner->changes_by_key, object_key_text(planner->arena, &change->key),
+                      change);
 }
 
 bool planner_compare(struct planner *planner, struct error *err)
 {
     struct desired_object **wanted;
-    for
-        VEC_EACH(wanted, &planner->wanted)
-    if (!compare_wanted(planner, *wanted, err))
-        return false;
-    const struct file_job *job;
-    for
-        VEC_EACH(job, &planner->jobs)
-    for (size_t i = 0; i < job->entries_count; i++)
-        if (!compare_lost(planner, job, job->entries[i], err))
+    VEC_EACH(wanted, &planner->wanted)
+        if (!compare_wanted(planner, *wanted, err))
             return false;
+    const struct file_job *job;
+    VEC_EACH(job, &planner->jobs)
+        for (size_t i = 0; i < job->entries_count; i++)
+            if (!compare_lost(planner, job, job->entries[i], err))
+                return false;
 
     planner_index_changes(planner);
     size_t scheduled = 0;
     struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-        {
-            bool is_saved = change->action == PLAN_CREATE || change->action == PLAN_UPDATE;
-            if (change->key.kind == OBJECT_FLOW && is_saved && scheduled++ < SCHEDULES_MAX)
-                compare_schedules(planner, change);
-        }
+    VEC_EACH(change, &planner->plan->changes) {
+        bool is_saved = change->action == PLAN_CREATE || change->action == PLAN_UPDATE;
+        if (change->key.kind == OBJECT_FLOW && is_saved && scheduled++ < SCHEDULES_MAX)
+            compare_schedules(planner, change);
+    }
     return true;
 }

@@ -97,14 +97,12 @@ static void set_fields(const struct finder *finder,
     item->fields = ARENA_ARRAY(finder->arena, list->all.count, struct field_change);
     item->fields_more = list->more;
     const struct field_change *change;
-    for
-        VEC_EACH(change, &list->all)
-        {
-            if (is_tolerated(finder, scratch, change))
-                item->fields_tolerated++;
-            else
-                item->fields[item->fields_count++] = *change;
-        }
+    VEC_EACH(change, &list->all) {
+        if (is_tolerated(finder, scratch, change))
+            item->fields_tolerated++;
+        else
+            item->fields[item->fields_count++] = *change;
+    }
     arena_free(scratch);
 }
 

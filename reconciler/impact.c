@@ -133,22 +133,20 @@ static bool check_once(struct planner *planner, size_t *found, struct error *err
     bool ok = true;
     size_t errors = planner->plan->findings.errors;
     struct desired_object **wanted;
-    for
-        VEC_EACH(wanted, &planner->wanted)
-        {
-            const struct desired_object *flow = *wanted;
-            const struct file_job *job = job_of(planner, flow);
-            bool is_known = job != NULL && job->is_invalid;
-            for (size_t i = 0; ok && !is_known && i < flow->refs_count; i++) {
-                const struct object_ref *ref = &flow->refs[i];
-                enum presence presence = PRESENT;
-                if (ref->key.kind != OBJECT_FLOW)
-                    continue; // files and entries may come from elsewhere, at any time
-                ok = presence_of(planner, &presences, &ref->key, &presence, err);
-                if (ok && (presence == ABSENT || (presence == DISABLED && !ref->is_trigger)))
-                    report_reference(planner, flow, ref, presence);
-            }
+    VEC_EACH(wanted, &planner->wanted) {
+        const struct desired_object *flow = *wanted;
+        const struct file_job *job = job_of(planner, flow);
+        bool is_known = job != NULL && job->is_invalid;
+        for (size_t i = 0; ok && !is_known && i < flow->refs_count; i++) {
+            const struct object_ref *ref = &flow->refs[i];
+            enum presence presence = PRESENT;
+            if (ref->key.kind != OBJECT_FLOW)
+                continue; // files and entries may come from elsewhere, at any time
+            ok = presence_of(planner, &presences, &ref->key, &presence, err);
+            if (ok && (presence == ABSENT || (presence == DISABLED && !ref->is_trigger)))
+                report_reference(planner, flow, ref, presence);
         }
+    }
     map_free(&presences.known);
     *found = planner->plan->findings.errors - errors;
     return ok;

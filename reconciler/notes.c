@@ -167,22 +167,19 @@ const struct value *held_note_value(struct arena *arena, const struct plan *plan
     put_time(&builder, "since", since);
     struct value_builder reasons = value_build(arena);
     const struct plan_hold *hold;
-    for
-        VEC_EACH(hold, &plan->holds)
-        {
-            struct value_builder reason = value_build(arena);
-            value_put_text(&reason, "code", hold->code);
-            value_put_text(&reason, "text", hold->text);
-            value_add(&reasons, value_build_map(&reason));
-        }
+    VEC_EACH(hold, &plan->holds) {
+        struct value_builder reason = value_build(arena);
+        value_put_text(&reason, "code", hold->code);
+        value_put_text(&reason, "text", hold->text);
+        value_add(&reasons, value_build_map(&reason));
+    }
     value_put(&builder, "reasons", value_build_list(&reasons));
     struct value_builder findings = value_build(arena);
     size_t listed = 0;
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &plan->findings.all)
-    if (diag->level == DIAG_ERROR && listed++ < HELD_FINDINGS_MAX)
-        value_add(&findings, diag_to_value(arena, diag));
+    VEC_EACH(diag, &plan->findings.all)
+        if (diag->level == DIAG_ERROR && listed++ < HELD_FINDINGS_MAX)
+            value_add(&findings, diag_to_value(arena, diag));
     value_put(&builder, "findings", value_build_list(&findings));
     value_put_int(&builder, "errors", (int64_t)plan->findings.errors);
     return value_build_map(&builder);

@@ -29,19 +29,17 @@ static void judge_findings(struct planner *planner)
         return;
     bool is_general = planner->config == NULL;
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &plan->findings.all)
-        {
-            const struct file_job *job =
-                diag->file == NULL ? NULL : map_find(&planner->jobs_by_path, diag->file);
-            // what a module gets wrong is held against the flows that use it
-            if (diag->file != NULL &&
-                layout_place(&planner->layout, planner->arena, diag->file).role == LAYOUT_MODULE)
-                continue;
-            // findings about a file that can be left out are those that its reading gave
-            if (diag->level == DIAG_ERROR && (job == NULL || !job->is_invalid))
-                is_general = true;
-        }
+    VEC_EACH(diag, &plan->findings.all) {
+        const struct file_job *job =
+            diag->file == NULL ? NULL : map_find(&planner->jobs_by_path, diag->file);
+        // what a module gets wrong is held against the flows that use it
+        if (diag->file != NULL &&
+            layout_place(&planner->layout, planner->arena, diag->file).role == LAYOUT_MODULE)
+            continue;
+        // findings about a file that can be left out are those that its reading gave
+        if (diag->level == DIAG_ERROR && (job == NULL || !job->is_invalid))
+            is_general = true;
+    }
     if (planner->config != NULL && planner->config->skips_invalid && !is_general) {
         plan->is_partial = true;
         return;
@@ -90,16 +88,14 @@ static void judge_protected(struct planner *planner)
         size_t count = 0;
         const struct plan_change *first = NULL;
         const struct plan_change *change;
-        for
-            VEC_EACH(change, &planner->plan->changes)
-            {
-                bool is_effect = change->action == PLAN_UPDATE || change->action == PLAN_DELETE;
-                if (!is_effect || !is_below(change->key.namespace, *names))
-                    continue;
-                if (first == NULL)
-                    first = change;
-                count++;
-            }
+        VEC_EACH(change, &planner->plan->changes) {
+            bool is_effect = change->action == PLAN_UPDATE || change->action == PLAN_DELETE;
+            if (!is_effect || !is_below(change->key.namespace, *names))
+                continue;
+            if (first == NULL)
+                first = change;
+            count++;
+        }
         if (count == 1)
             hold(planner, "protected",
                  arena_printf(planner->arena, "namespace '%s' is protected: %s of %s '%s/%s'",
@@ -140,15 +136,13 @@ static void judge_windows(struct planner *planner)
 static bool is_concerned(const struct planner *planner, const struct repo_approval *approval)
 {
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-        {
-            if (approval->paths == NULL || *approval->paths == NULL)
+    VEC_EACH(change, &planner->plan->changes) {
+        if (approval->paths == NULL || *approval->paths == NULL)
+            return true;
+        for (const char *const *glob = approval->paths; *glob != NULL; glob++)
+            if (str_glob(*glob, change->path))
                 return true;
-            for (const char *const *glob = approval->paths; *glob != NULL; glob++)
-                if (str_glob(*glob, change->path))
-                    return true;
-        }
+    }
     return false;
 }
 

@@ -32,9 +32,8 @@ void plan_free(struct plan *plan)
     struct arena **arena;
     if (plan->planner != NULL)
         planner_release(plan->planner);
-    for
-        VEC_EACH(arena, &plan->arenas)
-    arena_free(*arena);
+    VEC_EACH(arena, &plan->arenas)
+        arena_free(*arena);
     bool is_big = plan->changes.count > TRIM_CHANGES;
     arena_free(plan->arena); // the plan itself is inside
     if (is_big)
@@ -94,35 +93,33 @@ static bool check_owners(struct planner *planner, struct error *err)
 {
     const char *const *sources = planner->options->sources;
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-        {
-            bool takes_over = change->entry == NULL && change->live != NULL;
-            if (sources == NULL || !takes_over)
+    VEC_EACH(change, &planner->plan->changes) {
+        bool takes_over = change->entry == NULL && change->live != NULL;
+        if (sources == NULL || !takes_over)
+            continue;
+        const char *key = object_key_text(planner->arena, &change->key);
+        for (size_t i = 0; sources[i] != NULL; i++) {
+            struct note note;
+            struct error absent = { 0 };
+            if (str_eq(sources[i], planner->snapshot->source))
                 continue;
-            const char *key = object_key_text(planner->arena, &change->key);
-            for (size_t i = 0; sources[i] != NULL; i++) {
-                struct note note;
-                struct error absent = { 0 };
-                if (str_eq(sources[i], planner->snapshot->source))
+            const char *collection = notes_inventory(planner->arena, sources[i]);
+            if (!planner->target->ops->note(planner->target, planner->arena, collection, key, &note,
+                                            &absent)) {
+                if (absent.code == ERR_NOT_FOUND)
                     continue;
-                const char *collection = notes_inventory(planner->arena, sources[i]);
-                if (!planner->target->ops->note(planner->target, planner->arena, collection, key,
-                                                &note, &absent)) {
-                    if (absent.code == ERR_NOT_FOUND)
-                        continue;
-                    *err = absent;
-                    return false;
-                }
-                struct diag_list *findings = &planner->plan->findings;
-                findings->file = change->path;
-                (void)diag_add(findings, DIAG_ERROR, DIAG_RULE, "owned-elsewhere", NULL, NULL,
-                               "%s '%s/%s' is deployed from source '%s'",
-                               object_kind_name(change->key.kind), change->key.namespace,
-                               change->key.name, sources[i]);
-                findings->file = NULL;
+                *err = absent;
+                return false;
             }
+            struct diag_list *findings = &planner->plan->findings;
+            findings->file = change->path;
+            (void)diag_add(findings, DIAG_ERROR, DIAG_RULE, "owned-elsewhere", NULL, NULL,
+                           "%s '%s/%s' is deployed from source '%s'",
+                           object_kind_name(change->key.kind), change->key.namespace,
+                           change->key.name, sources[i]);
+            findings->file = NULL;
         }
+    }
     return true;
 }
 
@@ -130,9 +127,8 @@ static void count_unchanged(struct planner *planner)
 {
     size_t touched = 0;
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &planner->plan->changes)
-    touched += change->entry != NULL;
+    VEC_EACH(change, &planner->plan->changes)
+        touched += change->entry != NULL;
     size_t total = planner->entries_total;
     planner->plan->unchanged = total > touched ? total - touched : 0;
 }

@@ -248,15 +248,13 @@ static const struct value *findings_value(struct arena *arena, const struct plan
     struct value_builder list = value_build(arena);
     size_t excerpts = 0;
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &plan->findings.all)
-        {
-            bool with_lines = diag->level == DIAG_ERROR || diag->level == DIAG_WARNING;
-            if (plan->planner != NULL && with_lines && excerpts++ < EXCERPTS_MAX)
-                value_add(&list, plan_finding(arena, plan->planner, diag));
-            else
-                value_add(&list, diag_to_value(arena, diag));
-        }
+    VEC_EACH(diag, &plan->findings.all) {
+        bool with_lines = diag->level == DIAG_ERROR || diag->level == DIAG_WARNING;
+        if (plan->planner != NULL && with_lines && excerpts++ < EXCERPTS_MAX)
+            value_add(&list, plan_finding(arena, plan->planner, diag));
+        else
+            value_add(&list, diag_to_value(arena, diag));
+    }
     return value_build_list(&list);
 }
 
@@ -288,29 +286,25 @@ const struct value *plan_to_value(struct arena *arena, const struct plan *plan)
 
     struct value_builder changes = value_build(arena);
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &plan->changes)
-    value_add(&changes, change_value(arena, change));
+    VEC_EACH(change, &plan->changes)
+        value_add(&changes, change_value(arena, change));
     value_put(&map, "changes", value_build_list(&changes));
 
     struct value_builder impacts = value_build(arena);
     const struct plan_impact *impact;
-    for
-        VEC_EACH(impact, &plan->impacts)
-    value_add(&impacts, impact_value(arena, impact));
+    VEC_EACH(impact, &plan->impacts)
+        value_add(&impacts, impact_value(arena, impact));
     value_put(&map, "impact", value_build_list(&impacts));
 
     value_put(&map, "findings", findings_value(arena, plan));
     struct value_builder holds = value_build(arena);
     const struct plan_hold *hold;
-    for
-        VEC_EACH(hold, &plan->holds)
-        {
-            struct value_builder reason = value_build(arena);
-            value_put_text(&reason, "code", hold->code);
-            value_put_text(&reason, "text", hold->text);
-            value_add(&holds, value_build_map(&reason));
-        }
+    VEC_EACH(hold, &plan->holds) {
+        struct value_builder reason = value_build(arena);
+        value_put_text(&reason, "code", hold->code);
+        value_put_text(&reason, "text", hold->text);
+        value_add(&holds, value_build_map(&reason));
+    }
     value_put(&map, "holds", value_build_list(&holds));
     return value_build_map(&map);
 }
@@ -349,9 +343,8 @@ const struct value *drift_to_value(struct arena *arena, const struct drift_repor
     put_count(&map, "tolerated", report->tolerated);
     struct value_builder items = value_build(arena);
     const struct drift_item *item;
-    for
-        VEC_EACH(item, &report->items)
-    value_add(&items, drift_item_value(arena, item));
+    VEC_EACH(item, &report->items)
+        value_add(&items, drift_item_value(arena, item));
     value_put(&map, "items", value_build_list(&items));
     return value_build_map(&map);
 }

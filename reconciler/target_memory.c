@@ -361,9 +361,8 @@ static void memory_free(struct target *target)
     while ((slot = map_next(&self->live, &at)) != NULL) {
         struct live *live = slot->value;
         struct version *version;
-        for
-            VEC_EACH(version, &live->versions)
-        version_release(version);
+        VEC_EACH(version, &live->versions)
+            version_release(version);
         VEC_FREE(&live->versions);
         free(live);
     }

@@ -174,12 +174,10 @@ bool date_items_split(const char *pattern, struct date_items *items, struct erro
         }
     }
     struct date_item *item;
-    for
-        VEC_EACH(item, &items->all)
-        {
-            if (item->kind == DATE_LITERAL && item->text == NULL)
-                item->text = buf_text(&items->literals) + item->count;
-        }
+    VEC_EACH(item, &items->all) {
+        if (item->kind == DATE_LITERAL && item->text == NULL)
+            item->text = buf_text(&items->literals) + item->count;
+    }
     return true;
 }
 
@@ -530,25 +528,23 @@ bool date_format(struct buf *out,
     struct date_items items = { .literals = { 0 } };
     bool done = date_items_split(pattern, &items, err);
     const struct date_item *item;
-    for
-        VEC_EACH(item, &items.all)
-        {
-            if (!done)
-                break;
-            if (item->kind == DATE_LITERAL) {
-                buf_add(out, item->text, item->length);
-            } else if (item->kind == DATE_FIELD) {
-                struct buf field = { 0 };
-                put_field(&field, moment, item, locale);
-                if (item->pad > 0 && field.length > (size_t)item->pad)
-                    done = error_set(err, ERR_INVALID, "'%c' is wider than the %d of its padding",
-                                     item->letter, item->pad);
-                for (size_t i = field.length; item->pad > 0 && i < (size_t)item->pad; i++)
-                    buf_putc(out, ' ');
-                buf_add(out, buf_text(&field), field.length);
-                buf_free(&field);
-            }
+    VEC_EACH(item, &items.all) {
+        if (!done)
+            break;
+        if (item->kind == DATE_LITERAL) {
+            buf_add(out, item->text, item->length);
+        } else if (item->kind == DATE_FIELD) {
+            struct buf field = { 0 };
+            put_field(&field, moment, item, locale);
+            if (item->pad > 0 && field.length > (size_t)item->pad)
+                done = error_set(err, ERR_INVALID, "'%c' is wider than the %d of its padding",
+                                 item->letter, item->pad);
+            for (size_t i = field.length; item->pad > 0 && i < (size_t)item->pad; i++)
+                buf_putc(out, ' ');
+            buf_add(out, buf_text(&field), field.length);
+            buf_free(&field);
         }
+    }
     date_items_release(&items);
     return done;
 }

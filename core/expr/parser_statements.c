@@ -139,14 +139,11 @@ static bool parse_macro(struct parser *parser)
         !close_tag(parser) || !parse_until(parser, "endmacro", &macro.body) || !close_tag(parser))
         return false;
     const struct macro *other;
-    for
-        VEC_EACH(other, &parser->macros)
-        {
-            if (same_name(&other->name, &macro.name))
-                return lexer_fail(&parser->lexer, name.line, name.column,
-                                  "there are two macros '%.*s'", (int)macro.name.length,
-                                  macro.name.text);
-        }
+    VEC_EACH(other, &parser->macros) {
+        if (same_name(&other->name, &macro.name))
+            return lexer_fail(&parser->lexer, name.line, name.column, "there are two macros '%.*s'",
+                              (int)macro.name.length, macro.name.text);
+    }
     *VEC_PUSH_ARENA(parser->arena, &parser->macros) = macro;
     return true;
 }
@@ -176,14 +173,12 @@ static bool parse_block(struct parser *parser, struct statement *statement)
         !parse_until(parser, "endblock", &block.body) || !close_block(parser, &block.name))
         return false;
     struct block *other;
-    for
-        VEC_EACH(other, &parser->blocks)
-        {
-            if (same_name(&other->name, &block.name)) {
-                other->body = block.body;
-                return true;
-            }
+    VEC_EACH(other, &parser->blocks) {
+        if (same_name(&other->name, &block.name)) {
+            other->body = block.body;
+            return true;
         }
+    }
     *VEC_PUSH_ARENA(parser->arena, &parser->blocks) = block;
     return true;
 }

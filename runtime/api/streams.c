@@ -319,16 +319,14 @@ void call_hold(struct call *call, void (*next)(struct call *call))
 static struct call *take_late(struct streams *streams, usec_t now)
 {
     struct list *at;
-    for
-        LIST_EACH(at, &streams->held)
-        {
-            struct hold *hold = LIST_OWNER(at, struct hold, link);
-            if (hold->call == NULL || hold->deadline > now)
-                continue;
-            struct call *call = hold->call;
-            hold->call = NULL; // the hold goes when the driver is done with it
-            return call;
-        }
+    LIST_EACH(at, &streams->held) {
+        struct hold *hold = LIST_OWNER(at, struct hold, link);
+        if (hold->call == NULL || hold->deadline > now)
+            continue;
+        struct call *call = hold->call;
+        hold->call = NULL; // the hold goes when the driver is done with it
+        return call;
+    }
     return NULL;
 }
 
@@ -361,14 +359,12 @@ static struct stream **take_streams(struct streams *streams, size_t *count)
     struct stream **taken = check_calloc(streams->count + 1, sizeof(struct stream *));
     size_t used = 0;
     struct list *at;
-    for
-        LIST_EACH(at, &streams->open)
-        {
-            if (used > streams->count)
-                break;
-            taken[used] = LIST_OWNER(at, struct stream, link);
-            stream_ref(taken[used++]);
-        }
+    LIST_EACH(at, &streams->open) {
+        if (used > streams->count)
+            break;
+        taken[used] = LIST_OWNER(at, struct stream, link);
+        stream_ref(taken[used++]);
+    }
     *count = used;
     return taken;
 }

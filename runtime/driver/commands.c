@@ -339,14 +339,12 @@ static void kill_children(struct driver *driver, const struct live *parent)
 {
     const char *id = parent->execution->id.text;
     struct list *at;
-    for
-        LIST_EACH(at, &driver->touched)
-        {
-            struct live *live = LIST_OWNER(at, struct live, touched);
-            if (live->stored == LIVE_ENDED && live != parent && !live->execution->fully_ended &&
-                is_child_of(driver, live, id))
-                push_kill(driver, live); // not stored yet: stored is ENDED until the first commit
-        }
+    LIST_EACH(at, &driver->touched) {
+        struct live *live = LIST_OWNER(at, struct live, touched);
+        if (live->stored == LIVE_ENDED && live != parent && !live->execution->fully_ended &&
+            is_child_of(driver, live, id))
+            push_kill(driver, live); // not stored yet: stored is ENDED until the first commit
+    }
     int64_t after = 0;
     size_t count = CHILDREN_PAGE;
     while (count == CHILDREN_PAGE) {

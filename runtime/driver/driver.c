@@ -279,13 +279,11 @@ static void collect_execution(struct driver *driver, struct live *live)
 static void collect(struct driver *driver)
 {
     struct list *at;
-    for
-        LIST_EACH(at, &driver->touched)
-        {
-            struct live *live = LIST_OWNER(at, struct live, touched);
-            if (!live->is_deleted)
-                collect_execution(driver, live);
-        }
+    LIST_EACH(at, &driver->touched) {
+        struct live *live = LIST_OWNER(at, struct live, touched);
+        if (!live->is_deleted)
+            collect_execution(driver, live);
+    }
 }
 
 /* After a commit: memory follows what is live, effects go out, people get their answers. */

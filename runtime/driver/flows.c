@@ -42,10 +42,9 @@ static void entry_free(struct driver *driver, struct flow_entry *entry)
 static char *mistake_of(const struct diag_list *findings)
 {
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &findings->all)
-    if (diag->level == DIAG_ERROR)
-        return check_strdup(diag->api != NULL ? diag->api : diag->message);
+    VEC_EACH(diag, &findings->all)
+        if (diag->level == DIAG_ERROR)
+            return check_strdup(diag->api != NULL ? diag->api : diag->message);
     return check_strdup("it cannot be parsed");
 }
 

@@ -94,13 +94,11 @@ struct live *live_get(struct driver *driver, const char *id, struct error *err)
 static struct live *find_touched(struct driver *driver, int64_t key)
 {
     struct list *at;
-    for
-        LIST_EACH(at, &driver->touched)
-        {
-            struct live *live = LIST_OWNER(at, struct live, touched);
-            if (live->key == key)
-                return live;
-        }
+    LIST_EACH(at, &driver->touched) {
+        struct live *live = LIST_OWNER(at, struct live, touched);
+        if (live->key == key)
+            return live;
+    }
     return NULL;
 }
 
@@ -125,13 +123,11 @@ struct live *live_get_key(struct driver *driver, int64_t key, struct error *err)
 static struct live_timer *find_timer(const struct live *live, uint32_t run, enum timer_kind kind)
 {
     struct list *at;
-    for
-        LIST_EACH(at, &live->timers)
-        {
-            struct live_timer *timer = LIST_OWNER(at, struct live_timer, link);
-            if (timer->run == run && timer->kind == kind)
-                return timer;
-        }
+    LIST_EACH(at, &live->timers) {
+        struct live_timer *timer = LIST_OWNER(at, struct live_timer, link);
+        if (timer->run == run && timer->kind == kind)
+            return timer;
+    }
     return NULL;
 }
 
@@ -241,13 +237,11 @@ usec_t live_wake_at(const struct live *live)
 {
     usec_t at = USEC_NEVER;
     struct list *link;
-    for
-        LIST_EACH(link, &live->timers)
-        {
-            const struct live_timer *timer = LIST_OWNER(link, struct live_timer, link);
-            if (timer->timer.due < at)
-                at = timer->timer.due;
-        }
+    LIST_EACH(link, &live->timers) {
+        const struct live_timer *timer = LIST_OWNER(link, struct live_timer, link);
+        if (timer->timer.due < at)
+            at = timer->timer.due;
+    }
     return at == USEC_NEVER ? 0 : at;
 }
 

@@ -9,12 +9,10 @@ static void notify_list(const struct list *watches, const struct execution_notic
 {
     struct list *at;
     struct list *after;
-    for
-        LIST_EACH_SAFE(at, after, watches)
-        {
-            struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
-            watch->fn(watch->data, notice);
-        }
+    LIST_EACH_SAFE(at, after, watches) {
+        struct driver_watch *watch = LIST_OWNER(at, struct driver_watch, link);
+        watch->fn(watch->data, notice);
+    }
 }
 
 void watches_notify(struct driver *driver)
@@ -26,14 +24,12 @@ void watches_notify(struct driver *driver)
     }
     pthread_mutex_lock(&driver->watch_lock);
     const struct execution_notice *notice;
-    for
-        VEC_EACH(notice, &driver->notices)
-        {
-            notify_list(&driver->watches, notice);
-            const struct list *watched = map_find(&driver->watched, notice->execution_id);
-            if (watched != NULL)
-                notify_list(watched, notice);
-        }
+    VEC_EACH(notice, &driver->notices) {
+        notify_list(&driver->watches, notice);
+        const struct list *watched = map_find(&driver->watched, notice->execution_id);
+        if (watched != NULL)
+            notify_list(watched, notice);
+    }
     pthread_mutex_unlock(&driver->watch_lock);
     driver->notices.count = 0;
 }

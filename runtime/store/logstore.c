@@ -150,12 +150,10 @@ void logstore_unfollow(struct logstore *logstore, struct log_follower *follower)
 static void tell(const struct list *list, const struct log_line *line)
 {
     struct list *at;
-    for
-        LIST_EACH(at, list)
-        {
-            struct log_follower *follower = LIST_OWNER(at, struct log_follower, link);
-            follower->fn(follower->data, line);
-        }
+    LIST_EACH(at, list) {
+        struct log_follower *follower = LIST_OWNER(at, struct log_follower, link);
+        follower->fn(follower->data, line);
+    }
 }
 
 void logstore_publish(struct logstore *logstore, const struct log_line *line)

@@ -371,14 +371,12 @@ void worker_stop(struct worker *worker)
     list_splice(&waiting, &worker->waiting);
     worker->waiting_count = 0;
     struct list *link;
-    for
-        LIST_EACH(link, &worker->all)
-        {
-            struct work *work = LIST_OWNER(link, struct work, member);
-            job_stop(&work->job, STOP_SHUTDOWN);
-            if (work->is_registered)
-                post_kill(worker, work->key);
-        }
+    LIST_EACH(link, &worker->all) {
+        struct work *work = LIST_OWNER(link, struct work, member);
+        job_stop(&work->job, STOP_SHUTDOWN);
+        if (work->is_registered)
+            post_kill(worker, work->key);
+    }
     (void)pthread_mutex_unlock(&worker->lock);
     while ((link = list_pop(&waiting)) != NULL)
         work_release(LIST_OWNER(link, struct work, link));

@@ -26,11 +26,10 @@ static void assert_diff(const char *before, const char *after, const char *expec
     field_diff(arena, parse(arena, before), parse(arena, after), "", &list);
     struct buf out = { 0 };
     const struct field_change *change;
-    for
-        VEC_EACH(change, &list.all)
-    buf_printf(&out, "%s: %s -> %s\n", change->path,
-               change->before == NULL ? "-" : value_to_json(arena, change->before),
-               change->after == NULL ? "-" : value_to_json(arena, change->after));
+    VEC_EACH(change, &list.all)
+        buf_printf(&out, "%s: %s -> %s\n", change->path,
+                   change->before == NULL ? "-" : value_to_json(arena, change->before),
+                   change->after == NULL ? "-" : value_to_json(arena, change->after));
     assert_string_equal(buf_text(&out), expected);
     buf_free(&out);
     arena_free(arena);

@@ -35,9 +35,8 @@ static const char *expand(struct arena *arena,
                                      "company", &length, &map, &findings);
     struct buf out = { 0 };
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &findings.all)
-    buf_printf(&out, "%s:%u:%u %s\n", diag->file, diag->line, diag->column, diag->message);
+    VEC_EACH(diag, &findings.all)
+        buf_printf(&out, "%s:%u:%u %s\n", diag->file, diag->line, diag->column, diag->message);
     *problems = buf_dup(&out, arena);
     buf_free(&out);
     if (text != NULL)
@@ -248,13 +247,11 @@ static void module_findings_point_at_the_lines_as_written(void **state)
     bool in_flow = false;
     bool in_module = false;
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &findings.all)
-        {
-            in_flow = in_flow || (str_eq(diag->file, "flows/f.yml") && diag->line == 5);
-            in_module = in_module || (str_eq(diag->file, "modules/m/module.yaml") &&
-                                      diag->line == 7 && diag->column == 9);
-        }
+    VEC_EACH(diag, &findings.all) {
+        in_flow = in_flow || (str_eq(diag->file, "flows/f.yml") && diag->line == 5);
+        in_module = in_module || (str_eq(diag->file, "modules/m/module.yaml") && diag->line == 7 &&
+                                  diag->column == 9);
+    }
     assert_true(in_flow);
     assert_true(in_module);
     arena_free(arena);

@@ -22,44 +22,37 @@ static void assert_plan(const struct plan *plan, const char *expected)
     struct buf out = { 0 };
     struct arena *arena = arena_new();
     const struct plan_change *change;
-    for
-        VEC_EACH(change, &plan->changes)
-        {
-            buf_printf(&out, "%s ", plan_action_name(change->action));
-            object_key_write(&out, &change->key);
-            if (change->revision_before != 0 || change->revision_after != 0)
-                buf_printf(&out, " %lld>%lld", (long long)change->revision_before,
-                           (long long)change->revision_after);
-            if (change->overwrites != NULL)
-                buf_printf(&out, " over %s", change->overwrites);
-            buf_putc(&out, '\n');
-            for (size_t i = 0; i < change->fields_count; i++)
-                buf_printf(&out, "  %s: %s > %s\n", change->fields[i].path,
-                           change->fields[i].before == NULL
-                               ? "-"
-                               : value_to_json(arena, change->fields[i].before),
-                           change->fields[i].after == NULL
-                               ? "-"
-                               : value_to_json(arena, change->fields[i].after));
-        }
+    VEC_EACH(change, &plan->changes) {
+        buf_printf(&out, "%s ", plan_action_name(change->action));
+        object_key_write(&out, &change->key);
+        if (change->revision_before != 0 || change->revision_after != 0)
+            buf_printf(&out, " %lld>%lld", (long long)change->revision_before,
+                       (long long)change->revision_after);
+        if (change->overwrites != NULL)
+            buf_printf(&out, " over %s", change->overwrites);
+        buf_putc(&out, '\n');
+        for (size_t i = 0; i < change->fields_count; i++)
+            buf_printf(
+                &out, "  %s: %s > %s\n", change->fields[i].path,
+                change->fields[i].before == NULL ? "-"
+                                                 : value_to_json(arena, change->fields[i].before),
+                change->fields[i].after == NULL ? "-"
+                                                : value_to_json(arena, change->fields[i].after));
+    }
     const struct plan_impact *impact;
-    for
-        VEC_EACH(impact, &plan->impacts)
-        {
-            buf_printf(&out, "%s %s", impact->level == IMPACT_WARNING ? "!" : ".", impact->text);
-            for (size_t i = 0; i < impact->places_count; i++)
-                buf_printf(&out, " (%s:%u)", impact->places[i].file, impact->places[i].line);
-            buf_putc(&out, '\n');
-        }
+    VEC_EACH(impact, &plan->impacts) {
+        buf_printf(&out, "%s %s", impact->level == IMPACT_WARNING ? "!" : ".", impact->text);
+        for (size_t i = 0; i < impact->places_count; i++)
+            buf_printf(&out, " (%s:%u)", impact->places[i].file, impact->places[i].line);
+        buf_putc(&out, '\n');
+    }
     const struct diag *diag;
-    for
-        VEC_EACH(diag, &plan->findings.all)
-    buf_printf(&out, "%s %s:%u:%u %s\n", diag->level == DIAG_ERROR ? "error" : "other",
-               diag->file == NULL ? "-" : diag->file, diag->line, diag->column, diag->message);
+    VEC_EACH(diag, &plan->findings.all)
+        buf_printf(&out, "%s %s:%u:%u %s\n", diag->level == DIAG_ERROR ? "error" : "other",
+                   diag->file == NULL ? "-" : diag->file, diag->line, diag->column, diag->message);
     const struct plan_hold *hold;
-    for
-        VEC_EACH(hold, &plan->holds)
-    buf_printf(&out, "held %s: %s\n", hold->code, hold->text);
+    VEC_EACH(hold, &plan->holds)
+        buf_printf(&out, "held %s: %s\n", hold->code, hold->text);
     assert_string_equal(buf_text(&out), expected);
     buf_free(&out);
     arena_free(arena);
