@@ -197,7 +197,7 @@ tidy: ## Run clang-tidy over everything
 	  xargs -P$$(nproc) -n8 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(CSTD) $(PKG_CFLAGS) 2>/dev/null' tidy
 
 e2e: $(BUILD)/weir ## End-to-end tests with pytest (TEST=expression)
-	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	$(Q)WEIR_PROGRAM=$(abspath $(BUILD)/weir) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider \
 	  tests/e2e $(if $(TEST),-k '$(TEST)')
 
 crash: $(BUILD)/weir ## Kill weir again and again, then count (KILLS=200 SEED=)

@@ -89,8 +89,7 @@ step "suites, thread sanitizer" make -s -j"$jobs" SAN=thread suites
 step "build with clang" make -s -j"$jobs" CC=clang BUILD=build/clang all
 
 if [ "$skipped" -gt 0 ]; then
-    echo "$passed passed, $failed failed, $skipped skipped"
-else
-    echo "$passed passed, $failed failed"
+    echo "$skipped skipped; their logs say why"
 fi
+echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
