@@ -231,6 +231,7 @@ static const struct value *make_decimal(struct reader *reader,
                                         const char *text,
                                         const char *exponent)
 {
+    CHECK(text != NULL);
     size_t length = exponent == NULL ? strlen(text) : (size_t)(exponent - text);
     int64_t shift = 0;
     if (exponent != NULL &&

@@ -234,7 +234,7 @@ static const char *bytes_text(const struct page *page, int64_t bytes)
 {
     if (bytes < 1024)
         return arena_printf(page->arena, "%" PRId64 " B", bytes);
-    if (bytes < 1024 * 1024)
+    if (bytes < (int64_t)1024 * 1024)
         return arena_printf(page->arena, "%.1f KiB", (double)bytes / 1024);
     return arena_printf(page->arena, "%.1f MiB", (double)bytes / (1024 * 1024));
 }

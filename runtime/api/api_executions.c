@@ -192,7 +192,7 @@ static void get_execution(struct call *call)
 #define SEARCH_PIECE 50U
 
 /* Of the answer; a page of ordinary executions is far below. */
-#define SEARCH_BYTES_MAX (256U * 1024U * 1024U)
+#define SEARCH_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 /* Appends executions found from the offset on; *count tells how many. */
 static bool write_piece(struct call *call,
@@ -246,7 +246,7 @@ static void search(struct call *call, const struct query *query)
         is_last = count < SEARCH_PIECE || done >= query->limit;
         if (ok && body.length > SEARCH_BYTES_MAX)
             ok = error_set(&err, ERR_LIMIT,
-                           "the page is longer than %u MiB; ask for fewer, or with taskRuns=false",
+                           "the page is longer than %zu MiB; ask for fewer, or with taskRuns=false",
                            SEARCH_BYTES_MAX >> 20);
     }
     reader->ops->end(reader);

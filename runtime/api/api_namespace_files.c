@@ -29,7 +29,7 @@
 
 static const struct zip_limits upload_limits = {
     .entries_max = 100000,
-    .entry_bytes_max = 256U * 1024U * 1024U,
+    .entry_bytes_max = (size_t)256 * 1024 * 1024,
     .total_bytes_max = ARCHIVE_BYTES_MAX,
 };
 

@@ -722,8 +722,8 @@ struct driver *driver_new(const struct driver_config *config, struct error *err)
     driver->rng.state = driver->config.seed;
     driver->now = driver->config.now(driver->config.now_data);
     driver->inbox = queue_new(driver->config.inbox_max);
-    driver->arena = arena_new_sized(64 * 1024);
-    driver->scratch = arena_new_sized(64 * 1024);
+    driver->arena = arena_new_sized((size_t)64 * 1024);
+    driver->scratch = arena_new_sized((size_t)64 * 1024);
     driver->commands.arena = driver->arena;
     driver->wheel = wheel_new(driver->now);
     driver->answered_end = &driver->answered;
