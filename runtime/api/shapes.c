@@ -99,20 +99,35 @@ static const struct value *masked(struct redact *masks,
     return is_map ? value_build_map(&copy) : value_build_list(&copy);
 }
 
+/* Masks the named members of a map. */
+static const struct value *mask_named(struct redact *masks,
+                                      struct arena *arena,
+                                      const struct value *map,
+                                      const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        const struct value *old = value_get(map, *names);
+        const struct value *shown = old == NULL ? NULL : masked(masks, arena, old);
+        if (shown != old)
+            map = value_with(arena, map, *names, shown);
+    }
+    return map;
+}
+
 /* Masks what flows put into an execution and its runs; ids, states and dates are weir's. */
 static const struct value *mask_execution(struct redact *masks,
                                           struct arena *arena,
                                           const struct value *shape)
 {
-    static const char *const members[] = { "inputs", "outputs", "variables", "trigger",
-                                           "taskRunList" };
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        const struct value *old = value_get(shape, members[i]);
-        const struct value *shown = old == NULL ? NULL : masked(masks, arena, old);
-        if (shown != old)
-            shape = value_with(arena, shape, members[i], shown);
-    }
-    return shape;
+    static const char *const of_execution[] = { "inputs", "outputs", "variables", "trigger", NULL };
+    static const char *const of_run[] = { "outputs", "value", "items", NULL };
+    const struct value *runs = value_get(shape, "taskRunList");
+    struct value_builder shown = value_build(arena);
+    for (size_t i = 0; i < value_count(runs); i++)
+        value_add(&shown, mask_named(masks, arena, value_item(runs, i), of_run));
+    if (value_count(runs) > 0)
+        shape = value_with(arena, shape, "taskRunList", value_build_list(&shown));
+    return mask_named(masks, arena, shape, of_execution);
 }
 
 const struct value *shape_outputs(const struct api_config *config,

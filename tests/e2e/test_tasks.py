@@ -13,6 +13,7 @@ def server(weir_at):
     return weir_at("data", env={
         "WEIR_ENCRYPTION_KEY": KEY,
         "SECRET_TOKEN": base64.b64encode(TOKEN.encode()).decode(),
+        "SECRET_ODD": base64.b64encode(b"SUCCESS").decode(),  # a word of weir's own
     })
 
 
@@ -95,6 +96,7 @@ def test_outputs_that_hold_a_secret_are_shown_masked_and_read_whole(server):
         else:
             ended = run_flow(server, OUTPUTS_OF_SECRETS)
         assert ended["state"]["current"] == "SUCCESS"
+        assert {run["state"]["current"] for run in ended["taskRunList"]} == {"SUCCESS"}
         assert outputs(ended, "plain")["value"] == "Bearer ******"
         assert outputs(ended, "encoded")["values"] == {"list": ["******"], "number": 7}
         assert outputs(ended, "read")["value"] == str(len("Bearer " + TOKEN))
